@@ -1,0 +1,192 @@
+"""Every setting: its section and key in luigi.cfg, its environment variable, its default and its rules.
+
+The order of precedence is command line (where a task has the setting as a parameter), environment variable,
+luigi.cfg, default. Nothing is read or judged at import: `Settings.load` does it, and says in one line what is wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+import luigi.configuration
+
+from pipeline.errors import ApiKeyError, SettingsError
+
+T = TypeVar("T")
+
+API_KEY_VARIABLE = "IHC_API_KEY"
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _optional(value: str) -> str | None:
+    return value or None
+
+
+def _boolean(value: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if value.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[value.lower()]
+
+
+def _whole(minimum: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = minimum - 1
+        if number < minimum:
+            raise ValueError(f"must be a whole number of at least {minimum}")
+        return number
+
+    return parse
+
+
+def _number(minimum: float, *, exclusive: bool = False) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not (number > minimum if exclusive else number >= minimum) or number == float("inf"):
+            raise ValueError(f"must be a number {'above' if exclusive else 'of at least'} {minimum:g}")
+        return number
+
+    return parse
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return value
+
+    return parse
+
+
+def _setting(section: str, key: str, parse: Callable[[str], T], default: str, *, env: str | None = None) -> T:
+    """Declare a setting; `default` is written as it would be in luigi.cfg."""
+    declared: T = field(metadata={"section": section, "key": key, "parse": parse, "default": default, "env": env})
+    return declared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one run, checked. luigi.cfg documents each."""
+
+    database_url: str = _setting(
+        "database", "url", _text, "sqlite:///data/challenge.db", env="DATABASE_URL"
+    )
+    results_database_url: str | None = _setting(
+        "database", "results_url", _optional, "", env="RESULTS_DATABASE_URL"
+    )
+    data_dir: str = _setting("files", "data_dir", _text, "data", env="DATA_DIR")
+    bad_rows: str = _setting("input", "bad_rows", _choice("fail", "set-aside"), "fail", env="BAD_ROWS")
+    lookback_days: int = _setting(
+        "journeys", "lookback_days", _whole(0), "0", env="SESSION_LOWER_LIMIT_DATE"
+    )
+    max_sessions: int = _setting("journeys", "max_sessions", _whole(1), "3000", env="MAX_SESSIONS")
+    after_previous_conversion: bool = _setting(
+        "journeys", "after_previous_conversion", _boolean, "false", env="AFTER_PREVIOUS_CONVERSION"
+    )
+    model: str = _setting("attribution", "model", _text, "ihc-local", env="ATTRIBUTION_MODEL")
+    conv_type_id: str = _setting("attribution", "conv_type_id", _text, "default", env="CONV_TYPE_ID")
+    max_rejected_share: float = _setting(
+        "attribution", "max_rejected_share", _number(0), "0", env="MAX_REJECTED_SHARE"
+    )
+    api_url: str = _setting(
+        "api", "url", _text, "https://api.ihc-attribution.com/v1/compute_ihc", env="API_URL"
+    )
+    max_customer_journeys: int = _setting(
+        "api", "max_customer_journeys", _whole(1), "100", env="MAX_CUSTOMER_JOURNEYS"
+    )
+    concurrency: int = _setting("api", "concurrency", _whole(1), "16", env="IHC_CONCURRENCY")
+    requests_per_second: float = _setting(
+        "api", "requests_per_second", _number(0), "0", env="IHC_REQUESTS_PER_SECOND"
+    )
+    connect_timeout: float = _setting(
+        "api", "connect_timeout", _number(0, exclusive=True), "10", env="IHC_CONNECT_TIMEOUT"
+    )
+    read_timeout: float = _setting("api", "read_timeout", _number(0, exclusive=True), "60", env="IHC_READ_TIMEOUT")
+    total_timeout: float = _setting(
+        "api", "total_timeout", _number(0, exclusive=True), "120", env="IHC_TOTAL_TIMEOUT"
+    )
+    retry_budget: float = _setting("api", "retry_budget", _number(0), "900", env="IHC_RETRY_BUDGET")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings in force: environment variables over luigi.cfg over defaults.
+
+        Raises `SettingsError` naming the key, for unknown keys the nearest known one.
+        """
+        environ = os.environ if environ is None else environ
+        config = luigi.configuration.get_config()
+        _refuse_unknown(config, environ)
+        values: dict[str, Any] = {}
+        for declared in fields(cls):
+            section, key, env = (declared.metadata[name] for name in ("section", "key", "env"))
+            raw, origin = config.get(section, key, declared.metadata["default"]), f"[{section}] {key}"
+            if env in environ:
+                raw, origin = environ[env], env
+            values[declared.name] = parse_setting(declared, str(raw), origin)
+        return cls(**values)
+
+
+def parse_setting(declared: Field[Any], raw: str, origin: str) -> Any:  # noqa: ANN401 - the field's own type
+    """The checked value of one setting; `origin` names where `raw` came from. Raises `SettingsError`."""
+    try:
+        return declared.metadata["parse"](raw.strip())
+    except ValueError as error:
+        raise SettingsError(f"{origin} {error}, not {raw!r}") from None
+
+
+def declared_settings() -> dict[str, Field[Any]]:
+    """Every setting's declaration by its name in `Settings`."""
+    return {declared.name: declared for declared in fields(Settings)}
+
+
+def api_key(environ: Mapping[str, str] | None = None) -> str | None:
+    """The API key, from the environment and nowhere else; None without one."""
+    return (os.environ if environ is None else environ).get(API_KEY_VARIABLE) or None
+
+
+def require_api_key() -> str:
+    """The API key. Raises `ApiKeyError` without one."""
+    key = api_key()
+    if key is None:
+        raise ApiKeyError(
+            f"the model ihc-api needs the environment variable {API_KEY_VARIABLE}; "
+            "set it, or use the embedded model (ATTRIBUTION_MODEL=ihc-local)"
+        )
+    return key
+
+
+def _refuse_unknown(config: Any, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - Luigi's parser is untyped
+    known: dict[str, list[str]] = {}
+    for declared in fields(Settings):
+        known.setdefault(declared.metadata["section"], []).append(declared.metadata["key"])
+    for section in config.sections():
+        if section in known:
+            unknown = [key for key in config.options(section) if key.replace("-", "_") not in known[section]]
+            for key in (key for key in unknown if key not in config.defaults()):
+                raise SettingsError(f"unknown setting [{section}] {key}{_nearest(key, known[section])}")
+        elif near := difflib.get_close_matches(section, [*known], 1, 0.8):
+            raise SettingsError(f"unknown section [{section}] in luigi.cfg; did you mean [{near[0]}]?")
+    variables = [declared.metadata["env"] for declared in fields(Settings)] + [API_KEY_VARIABLE]
+    for name in environ:
+        if name.startswith("IHC_") and name not in variables:
+            raise SettingsError(f"unknown environment variable {name}{_nearest(name, variables)}")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1, 0.4)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

@@ -1,0 +1,65 @@
+"""Every error the pipeline raises.
+
+    PipelineError                 one line for the console: what is wrong, and what to do about it
+    ├── SettingsError             a setting is unknown, malformed or contradicts another
+    ├── IntervalError             the date interval is empty, reversed or holds a day that is not over
+    ├── SourceError               the database cannot be read as sessions, conversions and costs
+    │   └── BadRowsError          rows of one day break the rules of the input
+    ├── JourneyError              sessions and conversions contradict each other
+    ├── AttributionError          a model or the API gave credit that cannot be right
+    │   ├── ModelError            unknown model, or parameters that cannot be used
+    │   └── ApiError              the API cannot be used
+    │       ├── ApiKeyError       the API refused the key, or there is none
+    │       └── ApiUnavailableError   it did not answer within the retry budget
+    └── UnbalancedBooksError      the report's sums do not agree with its inputs
+
+Files and tables have their own errors, in `targets.errors`.
+"""
+
+
+class PipelineError(Exception):
+    """A failure that its message explains: logged as one line, without a traceback."""
+
+
+class SettingsError(PipelineError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class IntervalError(PipelineError, ValueError):
+    """The date interval is empty, reversed, or holds a day that is not over yet (UTC)."""
+
+
+class SourceError(PipelineError):
+    """The database cannot be read as sessions, conversions and costs."""
+
+
+class BadRowsError(SourceError):
+    """Rows of one day break the rules of the input."""
+
+
+class JourneyError(PipelineError):
+    """Sessions and conversions contradict each other."""
+
+
+class AttributionError(PipelineError):
+    """A model or the API gave credit that cannot be right."""
+
+
+class ModelError(AttributionError):
+    """The model is unknown, or its parameters cannot be used."""
+
+
+class ApiError(AttributionError):
+    """The attribution API cannot be used."""
+
+
+class ApiKeyError(ApiError):
+    """The attribution API refused the key, or there is none."""
+
+
+class ApiUnavailableError(ApiError):
+    """The attribution API did not answer within the retry budget."""
+
+
+class UnbalancedBooksError(PipelineError):
+    """The report's sums do not agree with its inputs."""

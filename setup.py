@@ -1,0 +1,62 @@
+"""Package metadata, dependencies with the lowest version that is tested, and console commands."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="marketing-attribution-pipeline",
+    version="0.1.0",
+    description="Which marketing channels earned the orders, and what each order cost: a Luigi batch pipeline "
+    "that never loses or invents a cent.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pipeline", "pipeline.*", "targets", "targets.*", "data"]),
+    package_data={"pipeline": ["py.typed", "attribution/models/*.json"], "targets": ["py.typed"]},
+    install_requires=[
+        "luigi>=3.8.1,<4",
+        "pandas>=2.2.3",
+        "requests>=2.32",
+        "aiohttp>=3.12",
+        "adbc-driver-manager>=1.8",
+        "adbc-driver-sqlite>=1.8",
+        "duckdb>=1.4",
+        "msgspec>=0.19",
+        "numpy>=2.1",
+        "pyarrow>=20",
+        "sqlalchemy>=2.0.36",
+        "tenacity>=9.0",
+    ],
+    extras_require={
+        "dev": [
+            "build>=1.2",
+            "coverage[toml]>=7.6",
+            "hypothesis>=6.120",
+            "mypy>=1.14",
+            "pandas-stubs>=2.2.3",
+            "pyarrow-stubs>=17",
+            "pytest>=8.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "types-requests>=2.32",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "ihc-sandbox=pipeline.attribution.sandbox:main",
+            "attribution-sample=data.sample:main",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Information Technology",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Office/Business",
+        "Typing :: Typed",
+    ],
+)
