@@ -1,0 +1,192 @@
+"""How fast the API client is, and how much memory it takes, on a real server on loopback.
+
+`python benchmarks/api_client.py` prints both figures; `--serve` is the server that it starts. That server replays
+answers which it built beforehand, so that it is not what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.attribution.api.answers import AnswerStore
+from pipeline.attribution.api.attribution import attribute
+from pipeline.attribution.api.settings import ApiSettings
+from pipeline.journeys.schema import JOURNEYS
+
+LATENCY = 0.1
+IN_FLIGHT = 32
+JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY = 100, 30
+SESSIONS_A_REQUEST = JOURNEYS_A_REQUEST * SESSIONS_A_JOURNEY
+CHANNELS = ("Direct", "Email_Newsletter", "FB & IG Ads", "Google Ads", "Affiliate & Partnerships")
+
+
+def ids(kind: str, count: int) -> pa.StringArray:
+    """`count` ids of 64 hexadecimal characters, the number at their end."""
+    text = "".join(f"{ord(kind):02x}{'0' * 50}{number:012x}" for number in range(count)).encode()
+    return pa.StringArray.from_buffers(
+        count, pa.py_buffer(np.arange(0, len(text) + 1, 64, dtype=np.int32)), pa.py_buffer(text)
+    )
+
+
+def journeys(lengths: NDArray[np.int64]) -> pa.Table:
+    """Journeys of so many sessions each."""
+    random = np.random.default_rng(1)
+    sessions = int(lengths.sum())
+    journey = np.repeat(np.arange(len(lengths)), lengths)
+    position = np.arange(sessions) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    at = 1_693_000_000 + journey + position * 7200
+    flags = [pa.array(random.integers(0, 2, sessions).astype(np.int8)) for _ in range(3)]
+    channel = pa.array(CHANNELS).take(pa.array(random.integers(0, len(CHANNELS), sessions)))
+    return pa.table(
+        [
+            ids("c", len(lengths)).take(pa.array(journey)),
+            pa.array(at + 60),
+            pa.array(np.full(sessions, 50.0)),
+            pa.array(position.astype(np.int32)),
+            ids("s", sessions),
+            pa.array(at),
+            channel,
+            *flags,
+            pa.array(np.zeros(sessions, dtype=np.int32)),
+        ],
+        schema=JOURNEYS,
+    )
+
+
+class Replay(asyncio.Protocol):
+    """One connection: reads a request, and after the latency sends the answer that belongs to its first journey."""
+
+    answers: list[bytes]
+    arrivals: list[float]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait for the first request."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=2**22)
+        self.transport = transport
+        self.head = b""
+        self.missing = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Count the body's bytes; keep only its beginning."""
+        if not self.missing:
+            self.head += data
+            header, separator, body = self.head.partition(b"\r\n\r\n")
+            marker = body.find(b'"session_id"')
+            if not separator or (marker < 0 and b"GET /" not in header):
+                return
+            if header.startswith(b"GET"):
+                self._reply(json.dumps(self.arrivals).encode())
+                return
+            self.arrivals.append(time.monotonic())
+            first = int(body[: marker - 2].rpartition(b'"')[2], 16) % 16**12
+            self.answer = self.answers[first // JOURNEYS_A_REQUEST]
+            length = next(line for line in header.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            self.missing = int(length.split(b":")[1]) - len(body)
+        else:
+            self.missing -= len(data)
+        if not self.missing:
+            asyncio.get_running_loop().call_later(LATENCY, self._reply, self.answer)
+
+    def _reply(self, body: bytes) -> None:
+        self.head = b""
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        self.transport.write(body)
+
+
+async def serve(requests: int) -> None:
+    """Answer `requests` full requests, again and again."""
+    conv_ids = ids("c", requests * JOURNEYS_A_REQUEST).to_pylist()
+    session_ids = ids("s", requests * SESSIONS_A_REQUEST).to_pylist()
+    uneven = np.random.default_rng(2).dirichlet(np.ones(SESSIONS_A_JOURNEY)).round(4).tolist()
+    uneven[-1] = round(1 - sum(uneven[:-1]), 4)
+    values = [
+        {
+            "conversion_id": conv_ids[number // SESSIONS_A_JOURNEY],
+            "session_id": session_id,
+            "initializer": uneven[number % SESSIONS_A_JOURNEY],
+            "holder": uneven[number % SESSIONS_A_JOURNEY],
+            "closer": uneven[number % SESSIONS_A_JOURNEY],
+            "ihc": uneven[number % SESSIONS_A_JOURNEY],
+        }
+        for number, session_id in enumerate(session_ids)
+    ]
+    Replay.arrivals = []
+    Replay.answers = [
+        msgspec.json.encode(
+            {"statusCode": 200, "value": values[first : first + SESSIONS_A_REQUEST], "partialFailureErrors": []}
+        )
+        for first in range(0, len(values), SESSIONS_A_REQUEST)
+    ]
+    del values, conv_ids, session_ids
+    server = await asyncio.get_running_loop().create_server(Replay, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def throughput(requests: int) -> float:
+    """The share of the request rate that latency and concurrency allow, with full requests."""
+    table = journeys(np.full(requests * JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY))
+    command = [sys.executable, __file__, "--serve", str(requests)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, tempfile.TemporaryDirectory() as kept:
+        try:
+            assert server.stdout is not None
+            port = server.stdout.readline().strip()
+            settings = ApiSettings(api_url=f"http://127.0.0.1:{port}/", concurrency=IN_FLIGHT)
+            cpu = time.process_time()
+            started = time.monotonic()
+            result = attribute(table, settings, "key", AnswerStore(Path(kept)))
+            wall = time.monotonic() - started
+            cpu = time.process_time() - cpu
+            arrivals = read_arrivals(port)
+        finally:
+            server.terminate()
+    assert result.statistics.requests == requests, result.statistics
+    asking = max(arrivals) + LATENCY - min(arrivals)
+    floor = requests / IN_FLIGHT * LATENCY
+    print(
+        f"{requests} requests of {SESSIONS_A_REQUEST} sessions, {IN_FLIGHT} in flight, {LATENCY * 1000:.0f} ms: "
+        f"{requests / asking:.0f} requests/s of {requests / floor:.0f} possible, ratio {floor / asking:.2f} "
+        f"(whole call {wall:.1f} s, {cpu / requests * 1000:.1f} ms of processor a request)"
+    )
+    return floor / asking
+
+
+def read_arrivals(port: str) -> list[float]:
+    """When the server saw each request, in seconds of its own clock."""
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
+        arrivals: list[float] = json.load(response)
+    return arrivals
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--serve", type=int)
+    parser.add_argument("--requests", type=int, default=640)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve(options.serve))
+        return
+    throughput(options.requests)
+
+
+if __name__ == "__main__":
+    main()

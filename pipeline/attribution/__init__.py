@@ -1,0 +1,1 @@
+"""Journeys turned into credit: each session gets its share of the conversion."""

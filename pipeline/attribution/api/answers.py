@@ -1,0 +1,283 @@
+"""Kept answers: every journey the API was ever paid for, found again by what was asked.
+
+A folder per scope (endpoint, conversion type, redistribution), in it Parquet files of some journeys each, named by the
+digest of their bytes. Files are written whole, never changed, and merged when a run ends, so writers, readers and kills
+cannot hurt one another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.attribution.api.verifying import COLUMNS
+from pipeline.attribution.api.wire import DIGEST_BYTES, spans
+from pipeline.errors import AttributionError
+from targets.atomic import write_bytes
+from targets.errors import UnreadableTargetError
+
+SEGMENT = pa.schema(
+    [
+        pa.field("journey", pa.binary(DIGEST_BYTES), nullable=False),
+        pa.field("answered_at", pa.int64(), nullable=False),
+        pa.field("shares", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+"""One row per answered journey.
+
+journey is the digest of what was asked, answered_at is in UTC epoch milliseconds, shares are the numbers as the API gave
+them: initializer, holder, closer and ihc of the first session, of the second, and so on.
+"""
+
+T = TypeVar("T")
+
+_SMALL = (
+    2_000  # journeys: a file with fewer is merged with the others, so there is about one file per so many
+)
+_SCOPE = b"scope"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What, beside the journey, an answer depends on; `redistribution` is the JSON that is sent, if any."""
+
+    endpoint: str
+    conv_type_id: str
+    redistribution: bytes | None = None
+
+    def canonical(self) -> bytes:
+        """The scope as bytes that start every journey's digest."""
+        redistribution = self.redistribution and self.redistribution.decode()
+        return json.dumps([self.endpoint, self.conv_type_id, redistribution]).encode()
+
+    @classmethod
+    def parse(cls, canonical: bytes) -> Scope:
+        """The scope of `canonical`."""
+        endpoint, conv_type_id, redistribution = json.loads(canonical)
+        return cls(endpoint, conv_type_id, redistribution and redistribution.encode())
+
+    @property
+    def name(self) -> str:
+        """The scope's folder."""
+        return hashlib.sha256(self.canonical()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ScopeContents:
+    """What is kept of one scope; `oldest` and `newest` are the times of answers in UTC epoch milliseconds."""
+
+    scope: Scope
+    journeys: int
+    files: int
+    bytes: int
+    oldest: int
+    newest: int
+
+
+class AnswerStore:
+    """The kept answers in `folder`, which need not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def known(self, scope: Scope, digests: pa.Array, refresh_before: int | None = None) -> NDArray[np.bool_]:
+        """Whether each journey has an answer, not older than `refresh_before` (UTC epoch milliseconds).
+
+        Raises `UnreadableTargetError` for a damaged file.
+        """
+        return _undisturbed(lambda: self._places(scope, digests, refresh_before)[1] >= 0)
+
+    def find(
+        self, scope: Scope, digests: pa.Array, lengths: NDArray[np.int64], refresh_before: int | None = None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether each journey has an answer, and the newest one: a row per session, NaN without answer.
+
+        `lengths` are the journeys' sessions; the columns are `COLUMNS`. Raises `UnreadableTargetError` for a damaged file.
+        """
+        return _undisturbed(lambda: self._find(scope, digests, lengths, refresh_before))
+
+    def _find(
+        self, scope: Scope, digests: pa.Array, lengths: NDArray[np.int64], refresh_before: int | None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        index, place = self._places(scope, digests, refresh_before)
+        starts = np.cumsum(lengths) - lengths
+        shares = np.full((int(lengths.sum()), len(COLUMNS)), np.nan)
+        found = np.flatnonzero(place >= 0)
+        file_of = index.file[place[found]]
+        for number in np.unique(file_of).tolist():
+            path = index.paths[number]
+            here = found[file_of == number]
+            kept = _read(path, ["shares"])["shares"].combine_chunks()
+            kept_lengths, kept_starts = _widths(kept)
+            row = index.row[place[here]]
+            if (kept_lengths[row] != lengths[here]).any():
+                raise _damaged(path, "its answers are not as long as their journeys")
+            values = kept.values.to_numpy().reshape(-1, len(COLUMNS))
+            shares[spans(starts[here], lengths[here])] = values[spans(kept_starts[row], lengths[here])]
+        return place >= 0, shares
+
+    def keep(
+        self, scope: Scope, digests: Sequence[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]
+    ) -> None:
+        """Keep one answer a journey; they are on disk when this returns. Raises `AttributionError` if they cannot be."""
+        answered_at = np.full(len(digests), time.time_ns() // 1_000_000)
+        offsets = np.append(0, np.cumsum(lengths) * len(COLUMNS)).astype(np.int32)
+        columns = [
+            pa.array(digests, pa.binary(DIGEST_BYTES)),
+            pa.array(answered_at),
+            pa.ListArray.from_arrays(pa.array(offsets), pa.array(shares.ravel())),
+        ]
+        self._write(scope, pa.table(columns, schema=SEGMENT))
+
+    def merge(self, scope: Scope) -> None:
+        """Merge small files into one, so that the number of files does not grow with the number of requests."""
+        try:
+            small = [path for path in self._paths(scope) if pq.read_metadata(path).num_rows < _SMALL]
+            if len(small) < 2:  # noqa: PLR2004 - one file has nothing to merge with
+                return
+            tables = [_read(path, SEGMENT.names) for path in small]
+        except FileNotFoundError:  # another run is merging them
+            return
+        merged = pa.concat_tables(tables).sort_by([("journey", "ascending"), ("answered_at", "descending")])
+        journey = merged["journey"].combine_chunks()
+        is_newest = np.append(True, pc.not_equal(journey[1:], journey[:-1]).to_numpy(zero_copy_only=False))
+        kept = self._write(scope, merged.filter(pa.array(is_newest)))
+        for path in small:
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+    def contents(self) -> Iterator[ScopeContents]:
+        """What is kept, scope by scope. Raises `UnreadableTargetError` for a damaged file."""
+        for folder in sorted(path for path in self.folder.glob("*") if path.is_dir()):
+            paths = sorted(folder.glob("*.parquet"))
+            if not paths:
+                continue
+            index = _Index.of(paths)
+            yield ScopeContents(
+                scope=Scope.parse(_metadata(paths[0])[_SCOPE]),
+                journeys=len(index.journey.unique()),
+                files=len(paths),
+                bytes=sum(path.stat().st_size for path in paths),
+                oldest=int(index.answered_at.min()),
+                newest=int(index.answered_at.max()),
+            )
+
+    def prune(self, scope: Scope, before: int | None = None) -> int:
+        """Forget the scope's answers, or those given before `before` (UTC epoch milliseconds); their number."""
+        forgotten = 0
+        for path in self._paths(scope):
+            rows = _read(path, SEGMENT.names)
+            rest = rows.slice(0, 0) if before is None else rows.filter(pc.field("answered_at") >= before)
+            if len(rest) == len(rows):
+                continue
+            if len(rest):
+                self._write(scope, rest)
+            path.unlink(missing_ok=True)
+            forgotten += len(rows) - len(rest)
+        return forgotten
+
+    def _paths(self, scope: Scope) -> list[Path]:
+        return sorted((self.folder / scope.name).glob("*.parquet"))
+
+    def _places(
+        self, scope: Scope, digests: pa.Array, refresh_before: int | None
+    ) -> tuple[_Index, NDArray[np.int64]]:
+        """The scope's index, and where in it each journey's newest answer is, -1 without."""
+        index = _Index.of(self._paths(scope))
+        place = pc.index_in(digests, value_set=index.journey).fill_null(-1).to_numpy().astype(np.int64)
+        if refresh_before is not None:
+            answered_at = np.append(index.answered_at, refresh_before)  # the place -1
+            place[answered_at[place] < refresh_before] = -1
+        return index, place
+
+    def _write(self, scope: Scope, rows: pa.Table) -> Path:
+        sink = pa.BufferOutputStream()
+        rows = rows.replace_schema_metadata({_SCOPE: scope.canonical()})
+        pq.write_table(rows, sink, compression="zstd", use_dictionary=False, write_page_checksum=True)
+        content = sink.getvalue().to_pybytes()
+        path = self.folder / scope.name / f"{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        try:
+            write_bytes(path, content)
+        except OSError as error:
+            raise AttributionError(
+                f"answers of the API cannot be kept in {path.parent.absolute()} ({error.strerror}); "
+                "make room or set DATA_DIR, and run again"
+            ) from error
+        return path
+
+
+@dataclass(frozen=True)
+class _Index:
+    """All answers of some files, newest first: where each is."""
+
+    paths: list[Path]
+    journey: pa.Array
+    answered_at: NDArray[np.int64]
+    file: NDArray[np.int32]
+    row: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, paths: list[Path]) -> _Index:
+        tables = [_read(path, ["journey", "answered_at"]) for path in paths]
+        rows = pa.concat_tables(tables) if tables else SEGMENT.empty_table()
+        sizes = np.array([len(table) for table in tables], dtype=np.int64)
+        answered_at = rows["answered_at"].to_numpy()
+        newest_first = np.argsort(-answered_at, kind="stable")
+        return cls(
+            paths=paths,
+            journey=rows["journey"].combine_chunks().take(pa.array(newest_first)),
+            answered_at=answered_at[newest_first],
+            file=np.repeat(np.arange(len(paths), dtype=np.int32), sizes)[newest_first],
+            row=spans(np.zeros(len(sizes), dtype=np.int64), sizes)[newest_first],
+        )
+
+
+def _undisturbed(look: Callable[[], T]) -> T:
+    """`look` again as often as another run merges, meanwhile, the files that it has listed."""
+    while True:
+        try:
+            return look()
+        except FileNotFoundError:
+            continue
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        with file:
+            if not file.schema_arrow.equals(SEGMENT):
+                raise _damaged(path, "it is not a file of answers")
+            return file.read(columns, use_threads=False)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, " ".join(str(error).split())) from error
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
+    metadata: dict[bytes, bytes] = pq.read_metadata(path).metadata
+    return metadata
+
+
+def _widths(shares: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The sessions of each answer, and where its first is."""
+    offsets = shares.offsets.to_numpy().astype(np.int64) // len(COLUMNS)
+    return np.diff(offsets), offsets[:-1]
+
+
+def _damaged(path: Path, reason: str) -> UnreadableTargetError:
+    return UnreadableTargetError(
+        f"{path.absolute()} is truncated, damaged or not written by this pipeline ({reason}); "
+        "move it away and run again, which asks the API for the journeys in it once more"
+    )

@@ -1,0 +1,125 @@
+"""Journeys in, credit out: the way into this package."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.attribution.api.answers import AnswerStore
+from pipeline.attribution.api.client import Client
+from pipeline.attribution.api.recording import Recorder
+from pipeline.attribution.api.run import Run
+from pipeline.attribution.api.settings import ApiSettings
+from pipeline.attribution.api.statistics import Progress, Statistics
+from pipeline.attribution.api.verifying import COLUMNS, normalised
+from pipeline.attribution.api.wire import WireJourneys
+from pipeline.errors import AttributionError
+
+_SECONDS_BETWEEN_REPORTS = 1.0
+
+
+@dataclass(frozen=True)
+class ApiResult:
+    """What became of the journeys.
+
+    Attributes:
+        credit: conv_id, session_id, initializer, holder, closer, ihc (float64) of every session of the answered journeys,
+            in the order of the journeys; ihc sums to 1 per journey, a phase to 1 or 0.
+        rejected: the reason, by conv_id.
+        statistics: the run's counters.
+
+    """
+
+    credit: pa.Table
+    rejected: dict[str, str]
+    statistics: Statistics
+
+
+def attribute(
+    journeys: pa.Table,
+    settings: ApiSettings,
+    key: str,
+    answers: AnswerStore,
+    progress: Callable[[Progress], None] | None = None,
+    refresh_before: int | None = None,
+) -> ApiResult:
+    """The API's credit for `journeys` (`pipeline.journeys.schema.JOURNEYS`, sorted by its key).
+
+    Journeys with a kept answer are not asked for, except where it was given before `refresh_before` (UTC epoch
+    milliseconds). `progress` is called about once a second and at the end, also of a failure, in another thread. Without
+    journeys nothing is sent.
+
+    Raises `ApiKeyError`, `ApiUnavailableError` and `ApiError`; whatever was answered until then is kept and not paid again.
+    """
+    started = time.monotonic()
+    scope = settings.scope
+    sheet = WireJourneys(journeys)
+    digests = sheet.digests(scope.canonical())
+    found, shares = answers.find(scope, digests, sheet.lengths, refresh_before)
+    statistics = Statistics(journeys=len(sheet), reused=int(found.sum()))
+    run = Run(sheet, digests, shares, settings, statistics)
+
+    def report() -> None:
+        if progress is not None:
+            progress(statistics.progress(time.monotonic() - started))
+
+    if found.all():
+        report()
+    else:
+        asyncio.run(_complete(run, np.flatnonzero(~found), settings, key, Recorder(answers, scope), report))
+        answers.merge(scope)
+    return ApiResult(
+        credit=_credit(journeys, sheet, shares, run.rejected),
+        rejected=dict(
+            zip(sheet.conv_ids(np.array([*run.rejected], dtype=np.int64)), run.rejected.values(), strict=True)
+        ),
+        statistics=statistics,
+    )
+
+
+async def _complete(
+    run: Run,
+    journeys: NDArray[np.int64],
+    settings: ApiSettings,
+    key: str,
+    recorder: Recorder,
+    report: Callable[[], None],
+) -> None:
+    reports = asyncio.create_task(_report_regularly(report))
+    try:
+        async with Client(settings, key) as client:
+            await run.complete(journeys, client, recorder)
+    finally:
+        reports.cancel()
+        await asyncio.gather(reports, return_exceptions=True)
+        await asyncio.to_thread(report)
+
+
+async def _report_regularly(report: Callable[[], None]) -> None:
+    while True:
+        await asyncio.to_thread(report)
+        await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
+
+
+def _credit(
+    journeys: pa.Table, sheet: WireJourneys, shares: NDArray[np.float64], rejected: dict[int, str]
+) -> pa.Table:
+    """The credit of every journey that is not rejected. Raises `AttributionError` if one is neither."""
+    is_answered = np.ones(len(sheet), dtype=bool)
+    is_answered[[*rejected]] = False
+    ids = journeys.select(["conv_id", "session_id"])
+    if rejected:
+        rows = np.repeat(is_answered, sheet.lengths)
+        ids, shares = ids.filter(pa.array(rows)), shares[rows]
+    if np.isnan(shares).any():
+        raise AttributionError("a journey was neither answered nor rejected; this is a bug of the API client")
+    credit = normalised(shares, sheet.lengths[is_answered])
+    for number, column in enumerate(COLUMNS):
+        ids = ids.append_column(column, pa.array(np.ascontiguousarray(credit[:, number])))
+    return ids

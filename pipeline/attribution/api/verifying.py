@@ -1,0 +1,168 @@
+"""What an answer must hold to be believed, and what becomes of believed credit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.attribution.api.wire import Value
+
+COLUMNS = ("initializer", "holder", "closer", "ihc")
+"""The columns of every array of shares in this package."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asked for.
+
+    Attributes:
+        conv_ids: of each journey.
+        session_ids: of each session, journeys one after the other.
+        lengths: sessions of each journey, int64, at least 1.
+
+    """
+
+    conv_ids: Sequence[str]
+    session_ids: Sequence[str]
+    lengths: NDArray[np.int64]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The first session of each journey, int64."""
+        return np.cumsum(self.lengths) - self.lengths
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer is worth.
+
+    Attributes:
+        shares: float64, a row per session asked for and the columns `COLUMNS`, as answered; NaN where not answered.
+        bad: what is wrong, by the number of the journey in the request; the other journeys can be believed.
+        absent: the bad journeys of which the answer says nothing.
+
+    """
+
+    shares: NDArray[np.float64]
+    bad: dict[int, str]
+    absent: list[int]
+
+
+class UnaskedAnswerError(Exception):
+    """The answer is about conversions that nobody asked for, so none of it can be believed."""
+
+
+def judge(values: Sequence[Value], asked: Asked) -> Verdict:
+    """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
+    shares = np.full((len(asked.session_ids), len(COLUMNS)), np.nan)
+    rows, bad, absent = _rows(values, asked)
+    shares[rows] = np.array(
+        [
+            [value.initializer for value in values],
+            [value.holder for value in values],
+            [value.closer for value in values],
+            [value.ihc for value in values],
+        ]
+    ).T
+    for journey, reason in _implausible(shares, asked):
+        bad.setdefault(journey, reason)
+    return Verdict(shares, bad, absent)
+
+
+def _rows(values: Sequence[Value], asked: Asked) -> tuple[Any, dict[int, str], list[int]]:
+    """The session that each value is about; the journeys whose sessions are not those asked for; the absent ones."""
+    conversions = np.repeat(np.array(asked.conv_ids, dtype=object), asked.lengths).tolist()
+    if [value.session_id for value in values] == asked.session_ids and [
+        value.conversion_id for value in values
+    ] == conversions:
+        return slice(None), {}, []  # the usual case: everything, in the order of the request
+    row_of = {key: row for row, key in enumerate(zip(conversions, asked.session_ids, strict=True))}
+    journey_of = {conversion: journey for journey, conversion in enumerate(asked.conv_ids)}
+    bad: dict[int, str] = {}
+    rows = []
+    answered = np.zeros(len(conversions), dtype=bool)
+    for value in values:
+        journey = journey_of.get(value.conversion_id)
+        if journey is None:
+            raise UnaskedAnswerError(
+                f"the answer is about conversion {value.conversion_id}, which was not asked for"
+            )
+        row = row_of.get((value.conversion_id, value.session_id))
+        if row is None:
+            bad[journey] = f"the answer has session {value.session_id}, which is not in the journey"
+            row = int(asked.starts[journey])
+        elif answered[row]:
+            bad[journey] = f"the answer has session {value.session_id} twice"
+        answered[row] = True
+        rows.append(row)
+    lacking = asked.lengths - np.add.reduceat(answered, asked.starts, dtype=np.int64)
+    for journey in np.flatnonzero(lacking).tolist():
+        bad.setdefault(
+            journey, f"the answer lacks {lacking[journey]} of the journey's {asked.lengths[journey]} sessions"
+        )
+    return rows, bad, np.flatnonzero(lacking == asked.lengths).tolist()
+
+
+def _implausible(shares: NDArray[np.float64], asked: Asked) -> Iterator[tuple[int, str]]:
+    """The journeys whose numbers cannot be credit."""
+    within = ((shares >= 0) & (shares <= 1)).all(axis=1)  # NaN is not
+    for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
+        yield journey, "the answer has credit that is no number in 0..1"
+    tolerance = np.maximum(0.01, 0.00005 * asked.lengths)  # contracts section 4
+    for number, column in enumerate(COLUMNS):
+        sums = np.add.reduceat(shares[:, number], asked.starts)
+        off = np.abs(sums - 1) > tolerance
+        if column != "ihc":  # a phase in which nothing is engaged is all 0
+            off &= sums > tolerance
+        for journey in np.flatnonzero(off).tolist():
+            yield journey, f"the answer's {column} sums to {sums[journey]:.4f}"
+
+
+def normalised(shares: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Believed shares with every column of a journey summing to 1, or to 0 for a phase in which nothing is engaged."""
+    if not len(lengths):
+        return shares
+    sums = np.add.reduceat(shares, np.cumsum(lengths) - lengths, axis=0)
+    sums = np.where(sums > 0.5, sums, np.inf)
+    normalised_shares: NDArray[np.float64] = shares / np.repeat(sums, lengths, axis=0)
+    return normalised_shares
+
+
+def failure_reasons(failures: Any, conv_ids: Iterable[str]) -> dict[str, str]:  # noqa: ANN401 - any JSON
+    """What `partialFailureErrors` says of each of `conv_ids`, whatever its shape: texts, objects, a map, nested."""
+    if isinstance(failures, dict):
+        entries: list[Any] = [{name: entry} for name, entry in failures.items()]
+    else:
+        entries = failures if isinstance(failures, list) else [failures]
+    texts = [" ".join(_texts(entry)) for entry in entries]
+    reasons = {}
+    for conv_id in conv_ids:
+        named = re.compile(rf"(?<!\w){re.escape(conv_id)}(?!\w)")
+        reasons[conv_id] = next(
+            (one_line(text) for text in texts if named.search(text)), "the API gave no reason"
+        )
+    return reasons
+
+
+def _texts(entry: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """The words and numbers of a JSON value, in order."""
+    if isinstance(entry, dict):
+        for key, value in entry.items():
+            yield from (f"{key}:", *_texts(value))
+    elif isinstance(entry, list):
+        for value in entry:
+            yield from _texts(value)
+    else:
+        yield entry if isinstance(entry, str) else json.dumps(entry)
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """`text` as it fits into a message."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."

@@ -1,0 +1,183 @@
+"""The wire format of the API: request bodies straight from the journeys' columns, typed answers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+DIGEST_BYTES = 16
+_SESSIONS_A_BLOCK = (
+    15_000  # some 5 MB of JSON: digests of any number of journeys take no more memory than this
+)
+_NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
+
+
+class Value(msgspec.Struct, gc=False):
+    """The credit of one session of one conversion, each number in 0..1."""
+
+    conversion_id: str
+    session_id: str
+    initializer: float
+    holder: float
+    closer: float
+    ihc: float
+
+
+class Answer(msgspec.Struct):
+    """What the API answers; what it may leave out is optional, so that an error still decodes."""
+
+    value: list[Value] | None = None
+    status: int | None = msgspec.field(name="statusCode", default=None)
+    partial_failures: Any = msgspec.field(name="partialFailureErrors", default=None)
+    message: Any = None
+    error: Any = None
+
+
+_decoder = msgspec.json.Decoder(Answer)
+
+
+def decode_answer(body: bytes) -> Answer:
+    """The typed answer. Raises `msgspec.DecodeError` (not JSON) or `msgspec.ValidationError` (wrong types)."""
+    return _decoder.decode(body)
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """Sessions as JSON objects, each followed by a comma, journeys one after the other.
+
+    Attributes:
+        json: the UTF-8 bytes.
+        ends: where each journey begins, and at last where the last one ends, in bytes.
+
+    """
+
+    json: memoryview
+    ends: list[int]
+
+
+class WireJourneys:
+    """The journeys of a table with the columns of `pipeline.journeys.schema.JOURNEYS`, as the API reads them.
+
+    The flag `conversion` is 1 on the last session of a journey. Nothing is encoded before it is asked for.
+    """
+
+    def __init__(self, journeys: pa.Table) -> None:
+        columns = {name: journeys[name].combine_chunks() for name in journeys.column_names}
+        position = columns["position"].to_numpy()
+        ends = np.append(np.flatnonzero(position == 0), len(position))
+        self.starts: NDArray[np.int64] = ends[:-1]
+        self.lengths: NDArray[np.int64] = np.diff(ends)
+        self._conv_id = columns["conv_id"]
+        self._session_id = columns["session_id"]
+        self._wire_conv_id, self._wire_session_id = _escaped(self._conv_id), _escaped(self._session_id)
+        self._time = columns["session_time"]
+        is_last = np.zeros(len(position), dtype=np.int32)
+        is_last[ends[1:] - 1] = 1
+        flags = [
+            columns["holder_engagement"],
+            columns["closer_engagement"],
+            is_last,
+            columns["impression_interaction"],
+        ]
+        self._endings, self._ending = _endings(columns["channel_name"], [np.asarray(flag) for flag in flags])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def conv_ids(self, journeys: NDArray[np.int64]) -> list[str]:
+        """The conversion of each of `journeys`."""
+        ids: list[str] = self._conv_id.take(pa.array(self.starts[journeys])).to_pylist()
+        return ids
+
+    def session_ids(self, journeys: NDArray[np.int64]) -> list[str]:
+        """The session ids of `journeys`, one journey after the other."""
+        ids: list[str] = self._session_id.take(pa.array(self.rows(journeys))).to_pylist()
+        return ids
+
+    def rows(self, journeys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The table's rows of `journeys`, one journey after the other."""
+        return spans(self.starts[journeys], self.lengths[journeys])
+
+    def fragments(self, journeys: NDArray[np.int64]) -> Fragments:
+        """The sessions of `journeys` as JSON."""
+        rows = self.rows(journeys)
+        taken = pa.array(rows)
+        objects = pc.binary_join_element_wise(
+            '{"conversion_id":"',
+            self._wire_conv_id.take(taken),
+            '","session_id":"',
+            self._wire_session_id.take(taken),
+            '","timestamp":"',
+            self._time.take(taken).cast(pa.timestamp("s")).cast(pa.string()),
+            self._endings.take(pa.array(self._ending[rows])),
+            "",
+        )
+        _, offsets, data = objects.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int32)[np.append(0, np.cumsum(self.lengths[journeys]))]
+        return Fragments(json=memoryview(data or b""), ends=ends.tolist())
+
+    def digests(self, scope: bytes) -> pa.Array:
+        """One digest a journey, binary(16), of `scope` and of everything that would be sent of the journey."""
+        seed = hashlib.sha256(scope)
+        digests = bytearray()
+        for block in _blocks(self.lengths):
+            fragments = self.fragments(block)
+            for first, end in zip(fragments.ends, fragments.ends[1:], strict=False):
+                journey = seed.copy()
+                journey.update(fragments.json[first:end])
+                digests += journey.digest()[:DIGEST_BYTES]
+        return pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(DIGEST_BYTES), len(self), [None, pa.py_buffer(bytes(digests))]
+        )
+
+
+def body(fragments: Fragments, redistribution: bytes | None) -> list[bytes | memoryview]:
+    """The parts of a request body, unjoined since a body can be a megabyte; `redistribution` is JSON."""
+    ending = b',"redistribution_parameter":' + redistribution + b"}" if redistribution else b"}"
+    return [b'{"customer_journeys":[', fragments.json[: fragments.ends[-1] - 1], b"]" + ending]
+
+
+def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The integers of every span `start, start + 1, ...` of its length, one span after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
+
+
+def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """All journeys in order, in blocks of about `_SESSIONS_A_BLOCK` sessions."""
+    block = np.cumsum(lengths) // _SESSIONS_A_BLOCK
+    return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(block)) + 1) if len(lengths) else []
+
+
+def _escaped(ids: pa.Array) -> pa.Array:
+    """`ids` as they stand between the quotes of a JSON string; the same array where nothing needs escaping."""
+    if not pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py():
+        return ids
+    return pa.array([_json_text(value) for value in ids.to_pylist()], pa.string())
+
+
+def _json_text(value: str) -> str:
+    return msgspec.json.encode(value).decode()[1:-1]
+
+
+def _endings(channels: pa.Array, flags: list[NDArray[Any]]) -> tuple[pa.Array, NDArray[np.int32]]:
+    """Every end that a session's JSON can have (channel and flags), and which of them each session has."""
+    encoded = channels.dictionary_encode()
+    endings = [
+        f'","channel_label":"{_json_text(name)}","holder_engagement":{code >> 3 & 1},"closer_engagement":{code >> 2 & 1},'
+        f'"conversion":{code >> 1 & 1},"impression_interaction":{code & 1}}},'
+        for name in encoded.dictionary.to_pylist()
+        for code in range(16)
+    ]
+    which = encoded.indices.to_numpy().astype(np.int32)
+    for flag in flags:
+        which = which * 2 + flag
+    return pa.array(endings, pa.string()), which.astype(np.int32)

@@ -1,0 +1,1 @@
+"""Sessions and conversions joined to journeys."""

@@ -1,0 +1,1 @@
+"""Credit turned into tables, the channel report and its reconciliation."""

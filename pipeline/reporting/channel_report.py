@@ -1,0 +1,72 @@
+"""The channel report: what each channel cost and earned, by session date."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
+_KEY = ["channel_name", "date"]
+
+
+def build_channel_report(
+    credits: Iterable[pa.Table], costs: Mapping[dt.date, pa.Table], days: Collection[dt.date]
+) -> pd.DataFrame:
+    """The report's rows (`COLUMNS`), sorted by channel and date.
+
+    Takes `CHANNEL_CREDIT` of each conversion day in order, `CHANNEL_COSTS` of each session date, and the days of the
+    interval. There is a row for every channel with sessions on a day of the interval, and for every earlier channel and
+    date that credit reaches back to. cost and ihc_revenue are in euro, ihc in orders; CPO = cost / ihc and
+    ROAS = ihc_revenue / cost are NaN where the divisor is 0.
+    """
+    spent = pd.concat(
+        [_spending(day, costs[day]) for day in sorted(costs)] or [_spending(dt.date.min, None)], ignore_index=True
+    )
+    earned = pd.concat([_earnings(None), *(_earnings(table) for table in credits)], ignore_index=True)
+    # groupby().sum() adds in the order of the rows: the order of the conversion days
+    earned = earned.groupby(_KEY, as_index=False, sort=True)[["ihc", "ihc_revenue"]].sum()
+    report = spent.merge(earned, on=_KEY, how="outer", indicator=True)
+    within = report["date"].isin([day.isoformat() for day in days])
+    report = report[within | (report["_merge"] != "left_only")]
+    report = report.fillna({"cost": 0.0, "ihc": 0.0, "ihc_revenue": 0.0}).sort_values(_KEY, ignore_index=True)
+    report["CPO"] = ratio(report["cost"], report["ihc"])
+    report["ROAS"] = ratio(report["ihc_revenue"], report["cost"])
+    return report[COLUMNS]
+
+
+def ratio(dividend: pd.Series[float], divisor: pd.Series[float]) -> pd.Series[float]:
+    """`dividend / divisor`, NaN where the divisor is 0."""
+    return dividend / divisor.where(divisor != 0, np.nan)
+
+
+def to_csv(report: pd.DataFrame) -> str:
+    """The report as CSV: numbers unrounded, empty where there is no number."""
+    return report.to_csv(index=False, lineterminator="\n")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """The report that `to_csv` wrote, number for number; a channel called NA stays one."""
+    texts = {"channel_name": "str", "date": "str"}
+    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={"CPO": [""], "ROAS": [""]}, float_precision="round_trip")
+
+
+def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:
+    columns = costs.to_pydict() if costs is not None else {"channel_name": [], "cost": []}
+    return pd.DataFrame(
+        {
+            "channel_name": pd.Series(columns["channel_name"], dtype="str"),
+            "date": pd.Series([day.isoformat()] * len(columns["cost"]), dtype="str"),
+            "cost": pd.Series(columns["cost"], dtype="float64"),
+        }
+    )
+
+
+def _earnings(credit: pa.Table | None) -> pd.DataFrame:
+    columns = credit.to_pydict() if credit is not None else dict.fromkeys((*_KEY, "ihc", "ihc_revenue"), [])
+    kinds = {"channel_name": "str", "date": "str", "ihc": "float64", "ihc_revenue": "float64"}
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=kind) for name, kind in kinds.items()})

@@ -1,0 +1,124 @@
+"""The rules that extracted rows must keep, and what becomes of the rows that break them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.errors import BadRowsError
+
+_SHOWN = 5
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """Rows set aside as bad input.
+
+    Attributes:
+        ids: the rows' ids as far as they have one.
+        reasons: why each row was set aside.
+        amount: the sum of their usable revenue or cost, in euro.
+
+    """
+
+    ids: list[str]
+    reasons: list[str]
+    amount: float
+
+    def to_csv(self) -> str:
+        """A CSV with the columns id and reason."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("id", "reason"))
+        writer.writerows(zip(self.ids, self.reasons, strict=True))
+        return text.getvalue()
+
+    def notes(self) -> dict[str, float]:
+        """The counts for the books."""
+        return {"rejected": len(self.ids), "rejected_amount": self.amount}
+
+
+def split(rows: pa.Table, rules: Mapping[str, Mask], amounts: NDArray[np.float64] | None = None) -> tuple[pa.Table, Rejects]:
+    """The rows that break no rule, and the others with the reason: the names of the rules they break.
+
+    `rules` maps a reason to the rows that break it; the id is the first column of `rows`.
+    """
+    bad = np.zeros(rows.num_rows, dtype=bool)
+    for broken in rules.values():
+        bad |= broken
+    if not bad.any():
+        return rows, Rejects([], [], 0.0)
+    places = np.flatnonzero(bad)
+    ids = rows.column(0).take(pa.array(places)).to_pylist()
+    reasons = ["; ".join(reason for reason, broken in rules.items() if broken[place]) for place in places]
+    usable = 0.0 if amounts is None else float(np.sum(amounts[places], where=_is_amount(amounts[places])))
+    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable)
+
+
+def refuse(rejects: Rejects, table: str, day: str) -> None:
+    """Raise `BadRowsError`, which counts the bad rows and shows the first few, if there are any."""
+    if not rejects.ids:
+        return
+    shown = ", ".join(
+        f"{row_id or '(no id)'} ({reason})"
+        for row_id, reason in list(zip(rejects.ids, rejects.reasons, strict=True))[:_SHOWN]
+    )
+    more = f" and {len(rejects.ids) - _SHOWN} more" if len(rejects.ids) > _SHOWN else ""
+    plural = "row" if len(rejects.ids) == 1 else "rows"
+    raise BadRowsError(
+        f"{table} on {day}: {len(rejects.ids)} bad {plural}: {shown}{more}. Correct them in the source, "
+        "or set BAD_ROWS=set-aside to go on without them"
+    )
+
+
+def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that a text is there."""
+    return {f"{name} is NULL or empty": _mask(pc.equal(rows[name], ""))}
+
+
+def repeated(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that an id stands once; every row of a repeated id breaks it, since none is known to be right."""
+    codes = rows[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    counts = np.bincount(codes) if len(codes) else np.zeros(0, dtype=np.int64)
+    return {f"{name} is there more than once": counts[codes] > 1}
+
+
+def malformed_time(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that a time is HH:MM:SS."""
+    return {f"{name} is not HH:MM:SS": ~_mask(pc.match_substring_regex(rows[name], _TIME))}
+
+
+def not_a_flag(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that an engagement flag is 0 or 1."""
+    return {f"{name} is not 0 or 1": rows[name].to_numpy() < 0}
+
+
+def not_an_amount(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that an amount of money is a finite number of at least 0."""
+    return {f"{name} is not a number of at least 0": ~_is_amount(rows[name].to_numpy())}
+
+
+def all_of(*rules: Mapping[str, Mask]) -> dict[str, Mask]:
+    """Several rules as one mapping."""
+    return {reason: mask for rule in rules for reason, mask in rule.items()}
+
+
+Rule = Callable[[pa.Table, str], dict[str, Mask]]
+
+
+def _is_amount(values: NDArray[np.float64]) -> Mask:
+    return np.isfinite(values) & (values >= 0)
+
+
+def _mask(column: pa.ChunkedArray) -> Mask:
+    return column.to_numpy().astype(bool)

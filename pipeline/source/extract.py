@@ -1,0 +1,146 @@
+"""One day of sessions, costs or conversions out of the database, checked."""
+
+from __future__ import annotations
+
+import datetime as dt
+from importlib import import_module
+from types import ModuleType
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.days import epoch
+from pipeline.errors import SourceError
+from pipeline.source import checks
+from pipeline.source.checks import Rejects
+from pipeline.source.schema import CONVERSIONS, SESSION_COSTS, SESSIONS
+from targets.database import Database
+
+_DIALECTS = {"sqlite": "pipeline.source.sqlite"}
+_LONGEST_HISTORY = 3_660
+
+_TEXT, _AMOUNT = pa.string(), pa.float64()
+_FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
+_RAW_SESSIONS = pa.schema(
+    [(name, _TEXT) for name in ("session_id", "user_id", "event_time", "channel_name")]
+    + [(name, pa.int8()) for name in _FLAGS]
+)
+_RAW_CONVERSIONS = pa.schema([("conv_id", _TEXT), ("user_id", _TEXT), ("conv_time", _TEXT), ("revenue", _AMOUNT)])
+_DATES = pa.schema([("date", _TEXT), ("rows", pa.int64())])
+
+
+class Extract(NamedTuple):
+    """The good rows of a day, and those set aside."""
+
+    rows: pa.Table
+    rejects: Rejects
+
+
+def queries(database: Database) -> ModuleType:
+    """The source's queries in the database's SQL; another database means another such module."""
+    return import_module(_DIALECTS[database.dialect])
+
+
+def read_sessions(database: Database, day: dt.date) -> Extract:
+    """The sessions of a day (columns `SESSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
+    raw = _read(database, queries(database).SESSIONS_OF_DAY, day, _RAW_SESSIONS)
+    rules = checks.all_of(
+        checks.empty(raw, "session_id"),
+        checks.empty(raw, "user_id"),
+        checks.empty(raw, "channel_name"),
+        checks.malformed_time(raw, "event_time"),
+        *(checks.not_a_flag(raw, name) for name in _FLAGS),
+        checks.repeated(raw, "session_id"),
+    )
+    good, rejects = checks.split(raw, rules)
+    rows = good.append_column("session_time", _seconds(good["event_time"], day))
+    return Extract(rows.select(SESSIONS.names).cast(SESSIONS), rejects)
+
+
+def read_conversions(database: Database, day: dt.date) -> Extract:
+    """The conversions of a day (columns `CONVERSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
+    raw = _read(database, queries(database).CONVERSIONS_OF_DAY, day, _RAW_CONVERSIONS)
+    rules = checks.all_of(
+        checks.empty(raw, "conv_id"),
+        checks.empty(raw, "user_id"),
+        checks.malformed_time(raw, "conv_time"),
+        checks.not_an_amount(raw, "revenue"),
+        checks.repeated(raw, "conv_id"),
+    )
+    good, rejects = checks.split(raw, rules, raw["revenue"].to_numpy())
+    place = good.schema.get_field_index("conv_time")
+    rows = good.set_column(place, "conv_time", _seconds(good["conv_time"], day))
+    return Extract(rows.select(CONVERSIONS.names).cast(CONVERSIONS), rejects)
+
+
+def read_session_costs(database: Database, day: dt.date) -> Extract:
+    """The cost rows of a day's sessions (columns `SESSION_COSTS`), NULL as 0. Raises `DatabaseError`, `SourceError`."""
+    raw = _read(database, queries(database).COSTS_OF_DAY, day, SESSION_COSTS)
+    rules = checks.all_of(checks.not_an_amount(raw, "cost"), checks.repeated(raw, "session_id"))
+    good, rejects = checks.split(raw, rules, raw["cost"].to_numpy())
+    return Extract(good.cast(SESSION_COSTS), rejects)
+
+
+def first_session_day(database: Database) -> dt.date | None:
+    """The first day that has sessions, None without any. Raises `DatabaseError`, `SourceError`."""
+    after = ""
+    with database.connect() as connection:
+        while True:
+            found = connection.query(queries(database).FIRST_SESSION_DATE_AFTER, after, schema=pa.schema([("date", _TEXT)]))
+            after = found["date"][0].as_py()
+            if not after:
+                return None
+            if (day := parse_date(after)) is not None:
+                return day
+
+
+def history_start(first_session: dt.date | None, first_conversion: dt.date) -> dt.date:
+    """The first day of a look-back window without limit. Raises `SourceError` for one of over ten years."""
+    start = min(first_session or first_conversion, first_conversion)
+    if (first_conversion - start).days > _LONGEST_HISTORY:
+        raise SourceError(
+            f"the first session is of {start}, over ten years before {first_conversion}: set a look-back window "
+            "(SESSION_LOWER_LIMIT_DATE, in days), or correct its event_date"
+        )
+    return start
+
+
+def undated_rows(database: Database) -> dict[str, dict[str, int]]:
+    """Per table, the malformed dates and how many rows have each: they belong to no day. Raises `DatabaseError`."""
+    with database.connect() as connection:
+        return {
+            table: {
+                date: rows
+                for date, rows in zip(*connection.query(sql, schema=_DATES).to_pydict().values(), strict=True)
+                if parse_date(date) is None
+            }
+            for table, sql in queries(database).DATES.items()
+        }
+
+
+def parse_date(text: str) -> dt.date | None:
+    """The day that a text writes as YYYY-MM-DD, None for anything else."""
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day.isoformat() == text else None
+
+
+def _read(database: Database, sql: str, day: dt.date, schema: pa.Schema) -> pa.Table:
+    with database.connect() as connection:
+        rows = connection.query(sql, day.isoformat(), schema=schema)
+    try:
+        rows.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{database.name} on {day}: a text is not UTF-8 ({error}); correct it in the source") from error
+    return rows
+
+
+def _seconds(times: pa.ChunkedArray, day: dt.date) -> pa.ChunkedArray:
+    hours, minutes, seconds = (
+        pc.utf8_slice_codeunits(times, start, start + 2).cast(pa.int64()) for start in (0, 3, 6)
+    )
+    in_day = pc.add(pc.multiply(hours, 3_600), pc.add(pc.multiply(minutes, 60), seconds))
+    return pc.add(in_day, epoch(day))

@@ -1,0 +1,71 @@
+"""Making sure, before anything is written, that the source is one, and that the data directory belongs to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.source.extract import queries
+from pipeline.source.schema import SOURCE_TABLES
+from targets.atomic import write_bytes
+from targets.database import Database
+
+logger = logging.getLogger("luigi-interface.pipeline")
+
+
+def check_source(source: Database) -> None:
+    """Raise `DatabaseError` or `SourceError` unless all source tables are there with their columns."""
+    with source.connect() as connection:
+        for table, columns in SOURCE_TABLES.items():
+            present = connection.columns(table)
+            if not present:
+                raise SourceError(f"{source.name} has no table {table}; set DATABASE_URL to a database that has it")
+            missing = [column for column in columns if column not in present]
+            if missing:
+                raise SourceError(f"the table {table} in {source.name} has no column {', '.join(missing)}; add it")
+
+
+def create_indexes(source: Database) -> None:
+    """Create the indexes that make one day's rows cheap to find, where the database is ours to write."""
+    with source.connect() as connection:
+        present = set(connection.query(queries(source).EXISTING_INDEXES).to_pydict().get("name", []))
+        missing = {name: sql for name, sql in queries(source).INDEXES.items() if name not in present}
+        if source.read_only:
+            if missing:
+                logger.info("the source is opened read-only; a run is faster with: %s", "; ".join(missing.values()))
+            return
+        for sql in missing.values():
+            with connection.transaction():
+                connection.execute(sql.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS"))
+
+
+def belongs_to(root: Path, source: Database) -> bool:
+    """Whether the data directory is recorded as this source's. Raises `SourceError` if it is another one's."""
+    record = root / "source.json"
+    try:
+        recorded = json.loads(record.read_bytes())["source"]
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{record} is damaged; delete it if {root} holds files of {source.name}") from error
+    if recorded != source.name:
+        raise SourceError(
+            f"{root} holds files of {recorded}, not of {source.name}; set DATA_DIR to another folder "
+            f"(if the database has only moved, delete {record})"
+        )
+    return True
+
+
+def claim(root: Path, source: Database) -> None:
+    """Record that the data directory belongs to this source.
+
+    Raises `SourceError` if it is another one's, or no folder.
+    """
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    if not existing.is_dir():
+        raise SourceError(f"DATA_DIR is {root}, but {existing} is a file; name a folder")
+    if not belongs_to(root, source):
+        write_bytes(root / "source.json", (json.dumps({"source": source.name}) + "\n").encode())
+

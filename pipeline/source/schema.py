@@ -1,0 +1,59 @@
+"""The shape of extracted rows, and of the source tables they come from."""
+
+import pyarrow as pa
+
+SOURCE_TABLES = {
+    "session_sources": (
+        "session_id",
+        "user_id",
+        "event_date",
+        "event_time",
+        "channel_name",
+        "holder_engagement",
+        "closer_engagement",
+        "impression_interaction",
+    ),
+    "conversions": ("conv_id", "user_id", "conv_date", "conv_time", "revenue"),
+    "session_costs": ("session_id", "cost"),
+}
+"""The columns that each source table must have; others are ignored."""
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+SESSIONS = pa.schema(
+    [
+        _required("session_id", pa.string()),
+        _required("user_id", pa.string()),
+        _required("session_time", pa.int64()),
+        _required("channel_name", pa.string()),
+        _required("holder_engagement", pa.int8()),
+        _required("closer_engagement", pa.int8()),
+        _required("impression_interaction", pa.int8()),
+    ]
+)
+"""One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1."""
+
+CONVERSIONS = pa.schema(
+    [
+        _required("conv_id", pa.string()),
+        _required("user_id", pa.string()),
+        _required("conv_time", pa.int64()),
+        _required("revenue", pa.float64()),
+    ]
+)
+"""One row per conversion, key conv_id; conv_time is UTC epoch seconds, revenue is in euro, at least 0."""
+
+SESSION_COSTS = pa.schema([_required("session_id", pa.string()), _required("cost", pa.float64())])
+"""One row per session with a cost row, key session_id; cost is in euro, at least 0, NULL read as 0."""
+
+CHANNEL_COSTS = pa.schema(
+    [
+        _required("channel_name", pa.string()),
+        _required("cost", pa.float64()),
+        _required("sessions", pa.int64()),
+    ]
+)
+"""One row per channel that has sessions on the day, key channel_name, sorted by it; cost in euro, NULL and missing as 0."""

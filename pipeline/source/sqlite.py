@@ -1,0 +1,54 @@
+"""The source's queries in SQLite's SQL.
+
+SQLite types values, not columns. So each column is selected as one type, with a value that no good row has in place of
+what does not fit: an empty text, flag -1, amount -infinity. The checks then find those by value.
+"""
+
+_TEXT = "ifnull(CAST({0} AS TEXT), '') AS {0}"
+_FLAG = "CASE WHEN {0} IN (0, 1) THEN CAST({0} AS INTEGER) ELSE -1 END AS {0}"
+_AMOUNT = "CASE WHEN typeof({0}) IN ('real', 'integer') THEN CAST({0} AS REAL) ELSE -9e999 END AS {0}"
+
+
+def _columns(form: str, *names: str) -> str:
+    return ", ".join(form.format(name) for name in names)
+
+
+SESSIONS_OF_DAY = (
+    f"SELECT {_columns(_TEXT, 'session_id', 'user_id', 'event_time', 'channel_name')}, "
+    f"{_columns(_FLAG, 'holder_engagement', 'closer_engagement', 'impression_interaction')} "
+    "FROM session_sources WHERE event_date = ?"
+)
+
+CONVERSIONS_OF_DAY = (
+    f"SELECT {_columns(_TEXT, 'conv_id', 'user_id', 'conv_time')}, {_columns(_AMOUNT, 'revenue')} "
+    "FROM conversions WHERE conv_date = ?"
+)
+
+# Not a join: a session_id that stands twice in session_sources would count its cost twice.
+COSTS_OF_DAY = (
+    f"SELECT {_columns(_TEXT, 'session_id')}, "
+    f"{_AMOUNT.replace('CASE', 'CASE WHEN {0} IS NULL THEN 0.0').format('cost')} "
+    "FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources WHERE event_date = ?)"
+)
+
+DATES = {
+    "session_sources": "SELECT ifnull(CAST(event_date AS TEXT), '') AS date, count(*) AS rows "
+    "FROM session_sources GROUP BY 1 ORDER BY 1",
+    "conversions": "SELECT ifnull(CAST(conv_date AS TEXT), '') AS date, count(*) AS rows "
+    "FROM conversions GROUP BY 1 ORDER BY 1",
+}
+"""Every date that rows have, well-formed or not."""
+
+FIRST_SESSION_DATE_AFTER = "SELECT ifnull(min(event_date), '') AS date FROM session_sources WHERE event_date > ?"
+
+INDEXES = {
+    "pipeline_sessions_by_date": "CREATE INDEX pipeline_sessions_by_date ON session_sources (event_date)",
+    "pipeline_conversions_by_date": "CREATE INDEX pipeline_conversions_by_date ON conversions (conv_date)",
+    "pipeline_costs_by_session": "CREATE INDEX pipeline_costs_by_session ON session_costs (session_id, cost)",
+}
+"""What makes one day's rows cheap to find.
+
+Measured on 450,616 sessions: without them a day's sessions take 0.8 s instead of 0.08 s and its costs 0.65 s instead of
+0.16 s; one scan of all costs takes 0.3 s but would be repeated by every daily run, over a table that only grows.
+"""
+EXISTING_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index'"

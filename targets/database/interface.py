@@ -1,0 +1,69 @@
+"""What the pipeline asks of a SQL database, whatever its kind."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+
+Value = str | int | float | None
+
+
+class Connection(Protocol):
+    """An open connection in autocommit mode."""
+
+    def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
+        """The rows of a query, cast to `schema`, which an empty answer needs to have types at all."""
+        ...
+
+    def execute(self, sql: str, *values: Value) -> None:
+        """Run one statement that returns no rows."""
+        ...
+
+    def query_each(self, sql: str, values: pa.Table) -> pa.Table:
+        """The rows of a query that is run once for each row of `values`, its parameters in the order of the columns."""
+        ...
+
+    def execute_each(self, sql: str, values: pa.Table) -> None:
+        """Run one statement once for each row of `values`."""
+        ...
+
+    def ingest(self, table: str, rows: pa.Table) -> None:
+        """Append rows to an existing table, columns matched by name."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A transaction that holds the write lock from its beginning; rolled back after an exception."""
+        ...
+
+    def columns(self, table: str) -> dict[str, int]:
+        """The table's columns and their place in the primary key (0: none); empty without the table."""
+        ...
+
+
+class Database(Protocol):
+    """A database that can be connected to, from any process."""
+
+    @property
+    def name(self) -> str:
+        """The database for messages and records, without credentials; a file's absolute path."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The kind of SQL it speaks, such as `sqlite`."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing through it is refused."""
+        ...
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """An open connection. Raises `DatabaseError`, also for a database that is not there: none is created."""
+        ...
+
+    def create(self) -> None:
+        """Create an empty database where there is none."""
+        ...

@@ -1,0 +1,152 @@
+"""SQLite through ADBC alone.
+
+Python's own `sqlite3` stays out of the pipeline's processes: two SQLite libraries in one process break each other's
+locks on a file. The driver is used below its DB-API layer, whose import costs most of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import adbc_driver_manager
+import adbc_driver_sqlite
+import pyarrow as pa
+
+from targets.database.interface import Connection, Value
+from targets.errors import DatabaseError
+
+_MAGIC = b"SQLite format 3\0"
+_BUSY_TIMEOUT_MS = 60_000
+_CACHE_KIB = 65_536
+
+
+def open_url(url: str, *, read_only: bool) -> SqliteDatabase:
+    """The database of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+    prefix, _, path = url.partition("///")
+    if prefix != "sqlite:" or not path or path == ":memory:":
+        raise DatabaseError(f"{url!r} names no SQLite file; write it as sqlite:///folder/file.db")
+    return SqliteDatabase(Path(path).absolute(), read_only)
+
+
+@dataclass(frozen=True)
+class SqliteDatabase:
+    """A SQLite file."""
+
+    path: Path
+    read_only: bool
+    dialect: str = "sqlite"
+
+    @property
+    def name(self) -> str:
+        """The file's absolute path."""
+        return str(self.path)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """An open connection. Raises `DatabaseError` unless the file is a SQLite database."""
+        self._refuse_what_is_no_database()
+        uri = f"file:{quote(str(self.path))}?mode={'ro' if self.read_only else 'rw'}"
+        with (
+            self._errors_named(),
+            closing(adbc_driver_manager.AdbcDatabase(driver=adbc_driver_sqlite._driver_path(), uri=uri)) as database,  # noqa: SLF001 - the driver's documented entry
+            closing(adbc_driver_manager.AdbcConnection(database)) as connection,
+        ):
+            opened = _SqliteConnection(connection)
+            opened.query(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            opened.query(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            yield opened
+
+    def create(self) -> None:
+        """Create an empty file, which SQLite takes for an empty database."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+
+    def _refuse_what_is_no_database(self) -> None:
+        remedy = "set DATABASE_URL (or RESULTS_DATABASE_URL) to sqlite:///<path of the database>"
+        if not self.path.exists():
+            raise DatabaseError(f"there is no database {self.path}; {remedy}")
+        if self.path.is_dir():
+            raise DatabaseError(f"{self.path} is a folder, not a database; {remedy}")
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(len(_MAGIC))
+        except OSError as error:
+            raise DatabaseError(f"the database {self.path} cannot be read: {error.strerror}") from error
+        if head not in (_MAGIC, b""):
+            raise DatabaseError(f"{self.path} is not a SQLite database; {remedy}")
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except adbc_driver_manager.Error as error:
+            reason = str(error).splitlines()[0].rpartition("[SQLite] ")[2]
+            raise DatabaseError(f"the database {self.path}: {reason}") from error
+
+
+class _SqliteConnection:
+    def __init__(self, connection: adbc_driver_manager.AdbcConnection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
+        rows = self.query_each(sql, _one_row(values))
+        if schema is None:
+            return rows
+        # An empty answer types every column int64.
+        return rows.cast(schema) if rows.num_rows else schema.empty_table()
+
+    def query_each(self, sql: str, values: pa.Table) -> pa.Table:
+        if values.num_columns and not values.num_rows:  # the driver crashes on a stream without a batch
+            return pa.table({})
+        with self._statement(sql, values) as statement:
+            stream, _ = statement.execute_query()
+            return pa.RecordBatchReader.from_stream(stream).read_all()
+
+    def execute(self, sql: str, *values: Value) -> None:
+        self.execute_each(sql, _one_row(values))
+
+    def execute_each(self, sql: str, values: pa.Table) -> None:
+        if values.num_columns and not values.num_rows:
+            return
+        with self._statement(sql, values) as statement:
+            statement.execute_update()
+
+    def ingest(self, table: str, rows: pa.Table) -> None:
+        with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
+            statement.set_options(
+                **{"adbc.ingest.target_table": table, "adbc.ingest.mode": "adbc.ingest.mode.append"}
+            )
+            statement.bind_stream(rows.to_reader())
+            statement.execute_update()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def columns(self, table: str) -> dict[str, int]:
+        info = self.query("SELECT name, pk FROM pragma_table_info(?)", table).to_pydict()
+        return dict(zip(info["name"], info["pk"], strict=True))
+
+    @contextmanager
+    def _statement(self, sql: str, values: pa.Table) -> Iterator[adbc_driver_manager.AdbcStatement]:
+        with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
+            # The first batch decides the columns' types: 1,024 leading NULLs would otherwise be an error.
+            statement.set_options(**{"adbc.sqlite.query.batch_rows": 65_536})
+            statement.set_sql_query(sql)
+            if values.num_columns:
+                statement.bind_stream(values.to_reader())
+            yield statement
+
+
+def _one_row(values: tuple[Value, ...]) -> pa.Table:
+    return pa.table({str(place): [value] for place, value in enumerate(values)})

@@ -1,0 +1,129 @@
+"""Parquet files that carry their own stamp, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import luigi
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from targets.atomic import atomic_path
+from targets.errors import UnreadableTargetError
+from targets.fingerprint import Stamp
+
+_ROW_GROUP = 131_072
+_KEY = b"stamp"
+
+_read_before: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+
+
+class ParquetTarget(luigi.Target):  # type: ignore[misc] # Luigi is untyped
+    """A Parquet file of one schema."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.schema = schema
+
+    def __repr__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether the file is there, whatever its stamp."""
+        return self.path.exists()
+
+    def stamp(self) -> Stamp | None:
+        """The file's stamp, None without a file. Raises `UnreadableTargetError`."""
+        footer = self._footer()
+        return footer and Stamp(footer["fingerprint"], footer["content"])
+
+    def notes(self) -> dict[str, Any]:
+        """What the writer noted beside the rows. Raises `UnreadableTargetError`."""
+        footer = self._footer()
+        if footer is None:
+            raise UnreadableTargetError(f"{self.path} is missing; rerun to build it")
+        notes: dict[str, Any] = footer["notes"]
+        return notes
+
+    def read(self) -> pa.Table:
+        """All rows, with the target's schema. Raises `UnreadableTargetError`."""
+        self._footer()
+        try:
+            return pq.read_table(
+                self.path, schema=self.schema, use_threads=False, page_checksum_verification=True
+            ).replace_schema_metadata(None)
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(str(error)) from error
+
+    def write(self, rows: pa.Table, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
+        """Write `rows` atomically; the same rows give the same bytes and the same content digest."""
+        table = rows.select(self.schema.names).cast(self.schema)
+        with atomic_path(self.path) as temporary, temporary.open("wb") as file:
+            pages = _Hashing(file)
+            with pq.ParquetWriter(
+                pages, self.schema, compression="zstd", write_page_checksum=True, store_schema=True
+            ) as writer:
+                writer.write_table(table, row_group_size=_ROW_GROUP)
+                content = hashlib.sha256(f"{self.schema}\n{pages.hexdigest()}".encode()).hexdigest()[:32]
+                stamp = {"fingerprint": fingerprint, "content": content, "notes": dict(notes or {})}
+                writer.add_key_value_metadata({_KEY: json.dumps(stamp, sort_keys=True).encode()})
+
+    def _footer(self) -> dict[str, Any] | None:
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        # Every write makes a new inode, so a file known by inode and size needs no second parse of its footer.
+        version = (status.st_ino, status.st_size, status.st_mtime_ns)
+        known = _read_before.get(self.path)
+        if known is None or known[0] != version:
+            known = (version, self._parse_footer())
+            _read_before[self.path] = known
+        return known[1]
+
+    def _parse_footer(self) -> dict[str, Any]:
+        try:
+            metadata = pq.read_metadata(self.path).metadata or {}
+            footer: dict[str, Any] = json.loads(metadata[_KEY])
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(str(error)) from error
+        except (KeyError, ValueError) as error:
+            raise self._unreadable("it has no stamp of this pipeline") from error
+        return footer
+
+    def _unreadable(self, reason: str) -> UnreadableTargetError:
+        reason = " ".join(reason.split())
+        return UnreadableTargetError(
+            f"{self.path} is truncated, damaged or not written by this pipeline ({reason}); "
+            "move it away and rerun, which builds it anew"
+        )
+
+
+class _Hashing:
+    """A file that digests what is written through it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.closed = False
+
+    def write(self, chunk: bytes) -> int:
+        self._hash.update(chunk)
+        return self._file.write(chunk)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()

@@ -1,0 +1,110 @@
+"""Shapley values against all orders of joining, and the sample against the exact values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations
+from math import factorial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from journey_cases import PATHS, RANDOM
+
+from pipeline.attribution.models import rate_game
+from pipeline.attribution.models.paths import journeys_of
+from pipeline.attribution.models.rate_game import RateGame
+from pipeline.attribution.models.shapley import channel_values, shapley
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def by_all_orders(channels: str, worth: Callable[[set[str]], float]) -> dict[str, float]:
+    values: Counter[str] = Counter()
+    for order in permutations(channels):
+        coalition: set[str] = set()
+        for channel in order:
+            before = worth(coalition)
+            coalition.add(channel)
+            values[channel] += (worth(coalition) - before) / factorial(len(channels))
+    return dict(values)
+
+
+@RANDOM
+@given(PATHS)
+def test_a_channels_credit_is_its_value_for_conversions(paths: list[str]) -> None:
+    journeys = journeys_of(*paths)
+    totals = np.bincount(journeys.channel, weights=shapley(journeys).ihc)
+    expected = by_all_orders(
+        "".join(journeys.channels), lambda coalition: sum(set(path) <= coalition for path in paths)
+    )
+    assert dict(zip(journeys.channels, totals, strict=True)) == pytest.approx(expected, abs=1e-9)
+
+
+@RANDOM
+@given(PATHS, PATHS)
+def test_values_for_the_conversion_rate(paths: list[str], null_paths: list[str]) -> None:
+    def rate(coalition: set[str]) -> float:
+        converted = sum(set(path) <= coalition for path in paths)
+        played = converted + sum(set(path) <= coalition for path in null_paths)
+        return converted / played if played else 0.0
+
+    values = channel_values(journeys_of(*paths), journeys_of(*null_paths))
+    expected = by_all_orders("".join(values), rate)
+    assert {name: value.value for name, value in values.items()} == pytest.approx(expected, abs=1e-9)
+    assert {value.error for value in values.values()} == {0.0}
+
+
+def test_credit_with_null_paths_goes_by_the_values() -> None:
+    # A alone converts 3 of 3, B alone 0 of 2, both 4 of 6: A is worth (1 + 2/3) / 2, B (0 - 1/3) / 2
+    journeys, null_paths = journeys_of("A", "A", "A", "AB"), journeys_of("B", "B")
+    values = channel_values(journeys, null_paths)
+    assert {name: value.value for name, value in values.items()} == pytest.approx({"A": 5 / 6, "B": -1 / 6})
+    assert shapley(journeys, null_paths=null_paths).ihc.tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
+    # where no channel is worth anything, they share equally
+    assert shapley(journeys_of("BC"), null_paths=journeys_of(*["A"] * 9)).ihc.tolist() == [0.5, 0.5]
+
+
+def random_game(channels: int) -> RateGame:
+    generator = np.random.default_rng(5)
+    met = generator.integers(1, 2**channels, 300) & generator.integers(1, 2**channels, 300)
+    met |= 1 << generator.integers(0, channels, 300)  # every journey meets a channel
+    return RateGame.of(channels, met, generator.random(300) < 0.3)
+
+
+def test_the_sample_is_within_its_error() -> None:
+    game = random_game(8)
+    exact = np.array([value for value, _ in game.exact_values()])
+    few, many = (np.array(game.sampled_values(permutations)) for permutations in (400, 6400))
+    assert (many[:, 1] > 0).all()
+    assert (np.abs(many[:, 0] - exact) <= 4 * many[:, 1]).all()
+    assert few[:, 1] / many[:, 1] == pytest.approx(
+        4, rel=0.3
+    )  # four times the error with a 16th of the orders
+    assert few[:, 0].sum() == pytest.approx(exact.sum(), abs=1e-12)
+
+
+def test_beyond_the_exact_channels_it_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = random_game(21)
+    assert game.shapley_values() == game.sampled_values(rate_game.PERMUTATIONS)
+    assert all(error > 0 for _, error in game.shapley_values())
+    monkeypatch.setattr(rate_game, "EXACT_CHANNELS", 21)
+    exact = np.array(game.shapley_values())
+    assert (exact[:, 1] == 0).all()
+    sampled = np.array(game.sampled_values(rate_game.PERMUTATIONS))
+    assert (np.abs(sampled[:, 0] - exact[:, 0]) <= 4 * sampled[:, 1]).all()
+
+
+def test_with_null_paths_there_is_a_limit_to_the_channels() -> None:
+    paths = journeys_of(*([f"{number}"] for number in range(63)))
+    assert len(channel_values(paths, paths)) == 63
+    with pytest.raises(ModelError) as error:
+        channel_values(paths, journeys_of(["one more"]))
+    assert (
+        str(error.value)
+        == "shapley: 64 channels are more than the 63 it can tell apart; group the small ones"
+    )
+    assert shapley(journeys_of([f"{number}" for number in range(100)])).ihc.tolist() == [0.01] * 100
