@@ -36,7 +36,6 @@ setup(
             "hypothesis>=6.120",
             "mypy>=1.14",
             "pandas-stubs>=2.2.3",
-            "pyarrow-stubs>=17",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.9",

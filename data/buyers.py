@@ -9,7 +9,7 @@ import numpy as np
 from data.channels import CHANNELS
 from data.visits import DAY, Flags, Floats, Integers, Visits, busy_times, concatenate, elapsed_within, visits
 
-# Of the 2,000 conversions of the reference data set, how many have no session, how many only one in their very
+# Of the 2,000 conversions of the reference data set, how many have no session, how many only one in their own
 # second, how many are their user's second one; and how many sessions come after an order.
 _REFERENCE = 2_000
 _WITHOUT_SESSION, _ONLY_IN_THE_SECOND, _RETURNING, _SESSIONS_AFTER = 54, 6, 18, 750

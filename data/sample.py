@@ -72,8 +72,8 @@ def write_sample(path: Path, *, scale: float = 1, seed: int = DEFAULT_SEED, days
 
     `scale` multiplies the 450,616 sessions and 2,000 conversions of the reference data set; they spread over
     `days` days from 2023-08-29 and lie in the file roughly in the order of time. The same arguments give the
-    same bytes, under the same versions of numpy and SQLite. Raises `OSError` or `sqlite3.Error` where the file
-    cannot be written.
+    same bytes, under the same versions of numpy and SQLite. Raises `OSError` or `sqlite3.Error` where the
+    file cannot be written.
     """
     rng = np.random.default_rng(seed)
     sample = Sample(round(SESSIONS * scale), round(CONVERSIONS * scale), days)

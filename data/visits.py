@@ -25,9 +25,7 @@ _SHARE_BY_HOUR = np.append(0, _HOURLY.cumsum()) / _HOURLY.sum()
 
 # Quantiles of the seconds between a user's sessions in the same journeys.
 _GAP_SHARES = np.array([0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1])
-_GAP_SECONDS = np.array(
-    [0, 36, 62, 167, 431, 1_369, 7_464, 32_931, 68_613, 101_769, 203_764, 302_339, 768_507]
-)
+_GAP_SECONDS = np.array([0, 36, 62, 167, 431, 1_369, 7_464, 32_931, 68_613, 101_769, 203_764, 302_339, 768_507])
 
 # The chance that a visit's channel is drawn for itself, not taken from the user's neighbouring visit: half of
 # the visits then change the channel, as in the reference data set.

@@ -83,43 +83,27 @@ def _setting(section: str, key: str, parse: Callable[[str], T], default: str, *,
 class Settings:
     """The settings of one run, checked. luigi.cfg documents each."""
 
-    database_url: str = _setting(
-        "database", "url", _text, "sqlite:///data/challenge.db", env="DATABASE_URL"
-    )
-    results_database_url: str | None = _setting(
-        "database", "results_url", _optional, "", env="RESULTS_DATABASE_URL"
-    )
+    database_url: str = _setting("database", "url", _text, "sqlite:///data/challenge.db", env="DATABASE_URL")
+    results_database_url: str | None = _setting("database", "results_url", _optional, "", env="RESULTS_DATABASE_URL")
     data_dir: str = _setting("files", "data_dir", _text, "data", env="DATA_DIR")
     bad_rows: str = _setting("input", "bad_rows", _choice("fail", "set-aside"), "fail", env="BAD_ROWS")
-    lookback_days: int = _setting(
-        "journeys", "lookback_days", _whole(0), "0", env="SESSION_LOWER_LIMIT_DATE"
-    )
+    lookback_days: int = _setting("journeys", "lookback_days", _whole(0), "0", env="SESSION_LOWER_LIMIT_DATE")
     max_sessions: int = _setting("journeys", "max_sessions", _whole(1), "3000", env="MAX_SESSIONS")
     after_previous_conversion: bool = _setting(
         "journeys", "after_previous_conversion", _boolean, "false", env="AFTER_PREVIOUS_CONVERSION"
     )
     model: str = _setting("attribution", "model", _text, "ihc-local", env="ATTRIBUTION_MODEL")
     conv_type_id: str = _setting("attribution", "conv_type_id", _text, "default", env="CONV_TYPE_ID")
-    max_rejected_share: float = _setting(
-        "attribution", "max_rejected_share", _number(0), "0", env="MAX_REJECTED_SHARE"
-    )
-    api_url: str = _setting(
-        "api", "url", _text, "https://api.ihc-attribution.com/v1/compute_ihc", env="API_URL"
-    )
-    max_customer_journeys: int = _setting(
-        "api", "max_customer_journeys", _whole(1), "100", env="MAX_CUSTOMER_JOURNEYS"
-    )
+    max_rejected_share: float = _setting("attribution", "max_rejected_share", _number(0), "0", env="MAX_REJECTED_SHARE")
+    api_url: str = _setting("api", "url", _text, "https://api.ihc-attribution.com/v1/compute_ihc", env="API_URL")
+    max_customer_journeys: int = _setting("api", "max_customer_journeys", _whole(1), "100", env="MAX_CUSTOMER_JOURNEYS")
     concurrency: int = _setting("api", "concurrency", _whole(1), "16", env="IHC_CONCURRENCY")
-    requests_per_second: float = _setting(
-        "api", "requests_per_second", _number(0), "0", env="IHC_REQUESTS_PER_SECOND"
-    )
+    requests_per_second: float = _setting("api", "requests_per_second", _number(0), "0", env="IHC_REQUESTS_PER_SECOND")
     connect_timeout: float = _setting(
         "api", "connect_timeout", _number(0, exclusive=True), "10", env="IHC_CONNECT_TIMEOUT"
     )
     read_timeout: float = _setting("api", "read_timeout", _number(0, exclusive=True), "60", env="IHC_READ_TIMEOUT")
-    total_timeout: float = _setting(
-        "api", "total_timeout", _number(0, exclusive=True), "120", env="IHC_TOTAL_TIMEOUT"
-    )
+    total_timeout: float = _setting("api", "total_timeout", _number(0, exclusive=True), "120", env="IHC_TOTAL_TIMEOUT")
     retry_budget: float = _setting("api", "retry_budget", _number(0), "900", env="IHC_RETRY_BUDGET")
 
     @classmethod

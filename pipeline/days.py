@@ -13,7 +13,7 @@ from pipeline.errors import IntervalError
 BLOCK_RADIX = 8
 
 
-class IntervalParameter(luigi.DateIntervalParameter):  # type: ignore[misc] # Luigi is untyped
+class IntervalParameter(luigi.DateIntervalParameter):
     """A date interval in any form Luigi accepts, normalised to `first-end` with the end exclusive.
 
     Raises `IntervalError` for an interval that is malformed, empty, reversed or not over yet.
@@ -34,7 +34,9 @@ class IntervalParameter(luigi.DateIntervalParameter):  # type: ignore[misc] # Lu
         """The interval in its one form."""
         first, end = interval.date_a, interval.date_b
         if first >= end:
-            raise IntervalError(f"the date interval {first}-{end} holds no day: its end is exclusive and must come later")
+            raise IntervalError(
+                f"the date interval {first}-{end} holds no day: its end is exclusive and must come later"
+            )
         today = dt.datetime.now(dt.UTC).date()
         if end > today:
             raise IntervalError(
@@ -60,7 +62,7 @@ def epoch(day: dt.date) -> int:
 
 
 def aligned_blocks(first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, int]]:
-    """The fewest (first day, length) blocks that tile `first`..`last`, lengths powers of `BLOCK_RADIX`, aligned to them.
+    """The fewest (first day, length) blocks that tile `first`..`last`, aligned to their lengths, which are powers of 8.
 
     Overlapping windows share most of their blocks, so that a year of 90-day windows has a twentieth of the
     dependencies that it would have day by day.

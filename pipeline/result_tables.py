@@ -40,9 +40,10 @@ OURS: Mapping[str, tuple[dict[str, str], tuple[str, ...]]] = {
 def are_ready(database: Database) -> bool:
     """Whether every table is there with its key. Raises `DatabaseError`."""
     with database.connect() as connection:
-        return bool(connection.columns(SLICES)) and all(
-            _key(connection.columns(table)) == key for table, (_, key) in {**RESULTS, **OURS}.items()
-        )
+        present = connection.tables()
+    return SLICES in present and all(
+        _key(present.get(table, {})) == key for table, (_, key) in {**RESULTS, **OURS}.items()
+    )
 
 
 def create(connection: Connection) -> None:
@@ -51,8 +52,9 @@ def create(connection: Connection) -> None:
     Raises `SourceError` for a table that is there and cannot be migrated.
     """
     connection.execute(CREATE_SLICES)
+    tables = connection.tables()
     for table, (columns, key) in {**RESULTS, **OURS}.items():
-        present = connection.columns(table)
+        present = tables.get(table, {})
         if _key(present) == key:
             continue
         # Markers of a table that was dropped or that somebody else filled say nothing about the new one.
@@ -61,13 +63,15 @@ def create(connection: Connection) -> None:
             _migrate(connection, table, columns, key, present)
         else:
             connection.execute(_ddl(table, columns, key))
-    connection.execute(
-        f"CREATE INDEX IF NOT EXISTS pipeline_conversions_by_day ON {CONVERSION_DAYS} (conv_date)"
-    )
+    connection.execute(f"CREATE INDEX IF NOT EXISTS pipeline_conversions_by_day ON {CONVERSION_DAYS} (conv_date)")
 
 
 def _migrate(
-    connection: Connection, table: str, columns: dict[str, str], key: tuple[str, ...], present: dict[str, int]
+    connection: Connection,
+    table: str,
+    columns: dict[str, str],
+    key: tuple[str, ...],
+    present: Mapping[str, int],
 ) -> None:
     remedy = f"rename or drop the table {table} and rerun, which creates it"
     if set(present) != set(columns):
@@ -91,5 +95,5 @@ def _ddl(table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
     return f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)}))"
 
 
-def _key(columns: dict[str, int]) -> tuple[str, ...]:
+def _key(columns: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(sorted((name for name, place in columns.items() if place), key=columns.__getitem__))

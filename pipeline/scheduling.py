@@ -47,9 +47,12 @@ _EXPLAINED = (
     UnknownParameterException,
     TaskClassException,
 )
-_CHATTER = re.compile(r"Informed scheduler|\[pid \d+\] Worker .* (running|done) |Done scheduling|Running Worker|Worker .* was stopped|logging (already )?configured")
+_CHATTER = re.compile(
+    r"Informed scheduler|\[pid \d+\] Worker .* (running|done) |Done scheduling|Running Worker|Worker .* was stopped"
+)
 _EXPLAINED_TRACEBACK = re.compile(
-    r"Will not run (?P<task>\w+)\(.*?due to error in \w+\(\) method:\n.*\n(pipeline|targets)\.errors\.\w+: (?P<cause>[^\n]+)\s*$",
+    r"Will not run (?P<task>\w+)\(.*?due to error in \w+\(\) method:\n"
+    r".*\n(pipeline|targets)\.errors\.\w+: (?P<cause>[^\n]+)\s*$",
     re.DOTALL,
 )
 
@@ -75,7 +78,7 @@ def wait_for_other_workers() -> None:
     factory.create_worker = _create_worker
 
 
-class WaitingWorker(luigi.worker.Worker):  # type: ignore[misc] # Luigi is untyped
+class WaitingWorker(luigi.worker.Worker):
     """A worker that stays while another one is running what it needs, and takes over what that one leaves undone.
 
     Luigi's own leaves at once and reports `already_running`, so that of two overlapping intervals one would fail; its
@@ -94,9 +97,9 @@ class WaitingWorker(luigi.worker.Worker):  # type: ignore[misc] # Luigi is untyp
             if task.complete():
                 self._add_task_history.append((task, "DONE", True))
         # Luigi's summary reads from this history that work was left to others; it was waited for.
-        self._get_work_response_history = [
-            response for response in self._get_work_response_history if response["task_id"] is not None
-        ]
+        waiting = [response for response in self._get_work_response_history if response["task_id"] is None]
+        for response in waiting:
+            self._get_work_response_history.remove(response)
         return succeeded
 
     def _take_over(self) -> bool:
@@ -136,9 +139,7 @@ def _one_line(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or not _CHATTER.match(message)
 
 
-def _one_line_excepthook(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def _one_line_excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, _EXPLAINED):
         sys.stderr.write(f"ERROR: {_line(error)}\n")
     else:

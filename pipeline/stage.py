@@ -30,6 +30,7 @@ def settings() -> Settings:
     return Settings.load()
 
 
+@functools.cache
 def data_root() -> Path:
     """The folder of the date-stamped files, absolute."""
     root = settings().data_dir
@@ -38,7 +39,7 @@ def data_root() -> Path:
     return Path(root).absolute()
 
 
-class SettingParameter(luigi.Parameter):  # type: ignore[misc] # Luigi is untyped
+class SettingParameter(luigi.Parameter):
     """A task parameter whose default is the setting of the same name."""
 
     def __init__(self, name: str) -> None:
@@ -54,28 +55,33 @@ class SettingParameter(luigi.Parameter):  # type: ignore[misc] # Luigi is untype
         return getattr(settings(), self._declared.name) if value is None else value
 
 
+def setting(name: str) -> Any:  # noqa: ANN401 - the setting's own type
+    """A task parameter that overrides the setting of this name, which is its default."""
+    return SettingParameter(name)
+
+
 class InputSettings:
     """The settings that decide which rows of the source are used."""
 
-    bad_rows = SettingParameter("bad_rows")
+    bad_rows = setting("bad_rows")
 
 
 class JourneySettings(InputSettings):
     """The settings that decide which sessions a journey has."""
 
-    lookback_days = SettingParameter("lookback_days")
-    max_sessions = SettingParameter("max_sessions")
-    after_previous_conversion = SettingParameter("after_previous_conversion")
+    lookback_days = setting("lookback_days")
+    max_sessions = setting("max_sessions")
+    after_previous_conversion = setting("after_previous_conversion")
 
 
 class ModelSettings(JourneySettings):
     """The settings that decide which credit a session gets."""
 
-    model = SettingParameter("model")
-    conv_type_id = SettingParameter("conv_type_id")
+    model = setting("model")
+    conv_type_id = setting("conv_type_id")
 
 
-class Stage(luigi.Task):  # type: ignore[misc] # Luigi is untyped
+class Stage(luigi.Task):
     """A task with one stamped target, complete when the target was made from the present inputs and settings."""
 
     version: ClassVar[int] = 1
@@ -93,7 +99,7 @@ class Stage(luigi.Task):  # type: ignore[misc] # Luigi is untyped
 
     def current(self) -> bool:
         """Whether the target is current, given that what it was made from is."""
-        stamp = self.output().stamp()
+        stamp = self._target.stamp()
         return stamp is not None and stamp.fingerprint == self.fingerprint()
 
     def fingerprint(self) -> str:
@@ -102,17 +108,23 @@ class Stage(luigi.Task):  # type: ignore[misc] # Luigi is untyped
 
     def ingredients(self) -> dict[str, Any]:
         """What determines the target's bytes: stage, version, settings, and the contents of the inputs."""
-        parameters = {name: value for name, value in self.to_str_params(only_significant=True).items()}
-        inputs = [content for stage in self.made_from() for content in stage.contents()]
-        return {"stage": self.task_family, "version": self.version, "settings": parameters, "inputs": inputs}
+        inputs = [content for stage in self._sources for content in stage.contents()]
+        return {
+            "stage": self.task_family,
+            "version": self.version,
+            "settings": self._parameters,
+            "inputs": inputs,
+        }
 
     def made_from(self) -> list[Stage]:
         """The stages whose contents determine this one's: by default all it requires."""
-        return flatten(self.requires())  # type: ignore[no-any-return] # Luigi is untyped
+        return flatten(self.requires())
 
     def contents(self) -> Iterator[str]:
         """The digest of the target's content, for the fingerprints of what is made from it."""
-        yield self.output().stamp().content
+        stamp = self._target.stamp()
+        assert stamp is not None  # asked only of what is complete
+        yield stamp.content
 
     def report(self, message: str, progress: float | None = None) -> None:
         """Tell the dashboard how far the stage is, in words and as a share of 1."""
@@ -140,19 +152,34 @@ class Stage(luigi.Task):  # type: ignore[misc] # Luigi is untyped
         """What the dashboard shows: one line for an error that explains itself."""
         if isinstance(exception, PipelineError | TargetError):
             return str(exception)
-        return super().on_failure(exception)  # type: ignore[no-any-return] # Luigi is untyped
+        return super().on_failure(exception)
 
     def _complete_once(self) -> bool:
         checked = _checked.get()
         assert checked is not None
         if self.task_id not in checked:
-            checked[self.task_id] = self._is_there() and all(
-                stage.complete() for stage in self.made_from()
-            ) and self.current()
+            checked[self.task_id] = (
+                self._is_there() and all(stage.complete() for stage in self._sources) and self.current()
+            )
         return checked[self.task_id]
 
     def _is_there(self) -> bool:
-        return self.output().exists()  # type: ignore[no-any-return] # Luigi is untyped
+        return self._target.exists()
+
+    # A task's parameters do not change, so neither does what follows from them alone. Luigi works them out anew on
+    # every call, which made up a third of a run.
+
+    @functools.cached_property
+    def _target(self) -> Any:  # noqa: ANN401 - one of the classes in `targets`
+        return self.output()
+
+    @functools.cached_property
+    def _sources(self) -> list[Stage]:
+        return self.made_from()
+
+    @functools.cached_property
+    def _parameters(self) -> dict[str, str]:
+        return dict(self.to_str_params(only_significant=True))
 
 
 class DayBlock(InputSettings, Stage):
@@ -173,11 +200,11 @@ class DayBlock(InputSettings, Stage):
 
     def complete(self) -> bool:
         """Whether every day is complete."""
-        return all(stage.complete() for stage in self.requires())
+        return all(stage.complete() for stage in self._sources)
 
     def contents(self) -> Iterator[str]:
         """The contents of the days, in order."""
-        for stage in self.requires():
+        for stage in self._sources:
             yield from stage.contents()
 
     @classmethod

@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _fsync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def sweep(folder: Path) -> None:
             descriptor = os.open(candidate, os.O_RDONLY)
             try:
                 if _lock(descriptor):
-                    os.unlink(candidate)
+                    Path(candidate).unlink()
             finally:
                 os.close(descriptor)
 

@@ -1,8 +1,8 @@
 """Every error that reading or writing a target raises.
 
-    TargetError                one line for the console: which file or table, what is wrong, what to do
-    ├── UnreadableTargetError  the file is truncated, damaged or somebody else's
-    └── DatabaseError          the database cannot be opened, read or written
+TargetError                one line for the console: which file or table, what is wrong, what to do
+├── UnreadableTargetError  the file is truncated, damaged or somebody else's
+└── DatabaseError          the database cannot be opened, read or written
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +22,7 @@ _KEY = b"stamp"
 _read_before: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
 
 
-class ParquetTarget(luigi.Target):  # type: ignore[misc] # Luigi is untyped
+class ParquetTarget(luigi.Target):
     """A Parquet file of one schema."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -40,7 +39,7 @@ class ParquetTarget(luigi.Target):  # type: ignore[misc] # Luigi is untyped
     def stamp(self) -> Stamp | None:
         """The file's stamp, None without a file. Raises `UnreadableTargetError`."""
         footer = self._footer()
-        return footer and Stamp(footer["fingerprint"], footer["content"])
+        return None if footer is None else Stamp(footer["fingerprint"], footer["content"])
 
     def notes(self) -> dict[str, Any]:
         """What the writer noted beside the rows. Raises `UnreadableTargetError`."""
@@ -75,7 +74,7 @@ class ParquetTarget(luigi.Target):  # type: ignore[misc] # Luigi is untyped
 
     def _footer(self) -> dict[str, Any] | None:
         try:
-            status = os.stat(self.path)
+            status = self.path.stat()
         except FileNotFoundError:
             return None
         # Every write makes a new inode, so a file known by inode and size needs no second parse of its footer.

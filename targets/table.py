@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import luigi
@@ -37,7 +37,7 @@ class Rows:
     delete: str
 
 
-class TableSlice(luigi.Target):  # type: ignore[misc] # Luigi is untyped
+class TableSlice(luigi.Target):
     """One slice (such as a day) of a result table, with what belongs to it in tables beside."""
 
     def __init__(self, database: Database, table: str, key: str) -> None:
@@ -55,18 +55,16 @@ class TableSlice(luigi.Target):  # type: ignore[misc] # Luigi is untyped
     def stamp(self) -> Stamp | None:
         """The slice's stamp, None when it is not stored. Raises `DatabaseError`."""
         with self.database.connect() as connection:
-            if not connection.columns(SLICES):
+            if SLICES not in connection.tables():
                 return None
             found = connection.query(
-                f"SELECT fingerprint, content FROM {SLICES} WHERE table_name = ? AND slice = ?",  # noqa: S608 - constants
+                f"SELECT fingerprint, content FROM {SLICES} WHERE table_name = ? AND slice = ?",
                 self.table,
                 self.key,
             ).to_pylist()
         return Stamp(**found[0]) if found else None
 
-    def write(
-        self, connection: Connection, content: Sequence[Rows], stamp: Stamp, origin: Origin
-    ) -> None:
+    def write(self, connection: Connection, content: Sequence[Rows], stamp: Stamp, origin: Origin) -> None:
         """Replace the slice and its marker; the caller holds the transaction. Raises `DatabaseError`."""
         for part in reversed(content):
             connection.execute(part.delete, self.key)
@@ -82,12 +80,3 @@ class TableSlice(luigi.Target):  # type: ignore[misc] # Luigi is untyped
             stamp.fingerprint,
             stamp.content,
         )
-
-
-def slices(connection: Connection, table: str) -> Mapping[str, str]:
-    """The stored slices of a table and the settings digest of each."""
-    found = connection.query(
-        f"SELECT slice, settings FROM {SLICES} WHERE table_name = ? ORDER BY slice",  # noqa: S608 - a constant
-        table,
-    ).to_pydict()
-    return dict(zip(found["slice"], found["settings"], strict=True))

@@ -13,7 +13,7 @@ from targets.errors import UnreadableTargetError
 from targets.fingerprint import Stamp, digest
 
 
-class TextTarget(luigi.Target):  # type: ignore[misc] # Luigi is untyped
+class TextTarget(luigi.Target):
     """A UTF-8 text file with a sidecar `<name>.stamp`."""
 
     def __init__(self, path: Path) -> None:

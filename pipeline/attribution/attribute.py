@@ -23,7 +23,12 @@ def attribute_embedded(journeys: pa.Table, model: EmbeddedModel) -> pa.Table:
     arrays = JourneyArrays.from_table(journeys)
     credit = model.credit(arrays)
     _check_sums(credit, arrays, journeys, str(model.fingerprint["model"]))
-    phases = {"initializer": credit.initializer, "holder": credit.holder, "closer": credit.closer, "ihc": credit.ihc}
+    phases = {
+        "initializer": credit.initializer,
+        "holder": credit.holder,
+        "closer": credit.closer,
+        "ihc": credit.ihc,
+    }
     keys = {"conv_id": journeys["conv_id"], "session_id": journeys["session_id"]}
     return pa.table({**keys, **phases}, schema=CREDIT)
 
@@ -34,5 +39,6 @@ def _check_sums(credit: Credit, arrays: JourneyArrays, journeys: pa.Table, model
     if len(off):
         conv_id = journeys["conv_id"][int(arrays.starts[off[0]])].as_py()
         raise AttributionError(
-            f"the model {model} gives {len(off)} conversions credit that does not sum to 1, first {conv_id} with {sums[off[0]]!r}"
+            f"the model {model} gives {len(off)} conversions credit that does not sum to 1, "
+            f"first {conv_id} with {sums[off[0]]!r}"
         )

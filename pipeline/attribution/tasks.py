@@ -12,6 +12,7 @@ from typing import Any
 import luigi
 import pyarrow as pa
 
+from pipeline.attribution.api.statistics import Progress
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import IHC_API, load_model
 from pipeline.attribution.schema import CREDIT
@@ -80,8 +81,8 @@ class Attribution(ModelSettings, Stage):
         result = attribute(journeys, api, require_api_key(), answers, self._show)
         return result.credit, result.rejected
 
-    def _show(self, progress: Any) -> None:
-        self.report(str(progress), progress.settled / max(1, progress.total))
+    def _show(self, progress: Progress) -> None:
+        self.report(str(progress), progress.settled / max(1, progress.journeys))
 
     def _keep_rejected(self, rejected: Mapping[str, str]) -> None:
         path = self.rejects_path()

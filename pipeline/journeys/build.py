@@ -20,7 +20,8 @@ _MEMORY_LIMIT = "1GB"
 JOURNEYS_SQL = """
 WITH bounded AS (
     SELECT conversions.conv_id, conversions.user_id, conversions.conv_time, conversions.revenue,
-           CASE WHEN {lookback_seconds} > 0 THEN conversions.conv_time - {lookback_seconds} ELSE {always} END AS earliest,
+           CASE WHEN {lookback_seconds} > 0 THEN conversions.conv_time - {lookback_seconds}
+                ELSE {always} END AS earliest,
            coalesce(max(previous.conv_time), {always}) AS after
     FROM conversions
     LEFT JOIN previous ON previous.user_id = conversions.user_id AND previous.conv_time < conversions.conv_time
@@ -65,9 +66,7 @@ def build_journeys(
     """
     if not conversions.num_rows or not session_files:
         return JOURNEYS.empty_table()
-    sql = JOURNEYS_SQL.format(
-        lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS
-    )
+    sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
     try:
         with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as engine:
             engine.register("conversions", conversions)
@@ -89,7 +88,9 @@ def _register_files(engine: duckdb.DuckDBPyConnection, name: str, files: Sequenc
 
 def _refuse_repeated_sessions(journeys: pa.Table) -> None:
     counts = journeys.group_by(["conv_id", "session_id"], use_threads=False).aggregate([([], "count_all")])
-    repeated = [row for row in counts.to_pylist() if row["count_all"] > 1] if counts.num_rows < journeys.num_rows else []
+    repeated = (
+        [row for row in counts.to_pylist() if row["count_all"] > 1] if counts.num_rows < journeys.num_rows else []
+    )
     if repeated:
         shown = ", ".join(row["session_id"] for row in repeated[:5])
         raise JourneyError(

@@ -20,5 +20,5 @@ JOURNEYS = pa.schema(
 """One row per session of a journey, key (conv_id, position), sorted by it.
 
 conv_time and session_time are UTC epoch seconds, revenue is in euro, position counts from 0 in time order (ties by
-session_id), the flags are 0 or 1, sessions_cut is the number of earlier sessions that `max_sessions` cut from the journey.
+session_id), the flags are 0 or 1, sessions_cut is how many earlier sessions `max_sessions` cut from the journey.
 """

@@ -15,7 +15,7 @@ _KEY = ["channel_name", "date"]
 
 
 def build_channel_report(
-    credits: Iterable[pa.Table], costs: Mapping[dt.date, pa.Table], days: Collection[dt.date]
+    credit: Iterable[pa.Table], costs: Mapping[dt.date, pa.Table], days: Collection[dt.date]
 ) -> pd.DataFrame:
     """The report's rows (`COLUMNS`), sorted by channel and date.
 
@@ -25,9 +25,10 @@ def build_channel_report(
     ROAS = ihc_revenue / cost are NaN where the divisor is 0.
     """
     spent = pd.concat(
-        [_spending(day, costs[day]) for day in sorted(costs)] or [_spending(dt.date.min, None)], ignore_index=True
+        [_spending(day, costs[day]) for day in sorted(costs)] or [_spending(dt.date.min, None)],
+        ignore_index=True,
     )
-    earned = pd.concat([_earnings(None), *(_earnings(table) for table in credits)], ignore_index=True)
+    earned = pd.concat([_earnings(None), *(_earnings(table) for table in credit)], ignore_index=True)
     # groupby().sum() adds in the order of the rows: the order of the conversion days
     earned = earned.groupby(_KEY, as_index=False, sort=True)[["ihc", "ihc_revenue"]].sum()
     report = spent.merge(earned, on=_KEY, how="outer", indicator=True)
@@ -52,11 +53,17 @@ def to_csv(report: pd.DataFrame) -> str:
 def read_csv(path: Path) -> pd.DataFrame:
     """The report that `to_csv` wrote, number for number; a channel called NA stays one."""
     texts = {"channel_name": "str", "date": "str"}
-    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={"CPO": [""], "ROAS": [""]}, float_precision="round_trip")
+    return pd.read_csv(
+        path,
+        dtype=texts,
+        keep_default_na=False,
+        na_values={"CPO": [""], "ROAS": [""]},
+        float_precision="round_trip",
+    )
 
 
 def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:
-    columns = costs.to_pydict() if costs is not None else {"channel_name": [], "cost": []}
+    columns = {"channel_name": [], "cost": []} if costs is None else costs.to_pydict()
     return pd.DataFrame(
         {
             "channel_name": pd.Series(columns["channel_name"], dtype="str"),
@@ -67,6 +74,6 @@ def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:
 
 
 def _earnings(credit: pa.Table | None) -> pd.DataFrame:
-    columns = credit.to_pydict() if credit is not None else dict.fromkeys((*_KEY, "ihc", "ihc_revenue"), [])
+    columns = {} if credit is None else credit.to_pydict()
     kinds = {"channel_name": "str", "date": "str", "ihc": "float64", "ihc_revenue": "float64"}
-    return pd.DataFrame({name: pd.Series(columns[name], dtype=kind) for name, kind in kinds.items()})
+    return pd.DataFrame({name: pd.Series(columns.get(name, []), dtype=kind) for name, kind in kinds.items()})

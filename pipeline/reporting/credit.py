@@ -16,7 +16,10 @@ CHANNEL_CREDIT = pa.schema(
         pa.field("ihc_revenue", pa.float64(), nullable=False),
     ]
 )
-"""One row per channel and session date (YYYY-MM-DD, UTC) with credit, sorted by them; ihc in orders, ihc_revenue in euro."""
+"""One row per channel and session date (YYYY-MM-DD, UTC) with credit, key and order both.
+
+ihc is in orders, ihc_revenue in euro.
+"""
 
 
 def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
@@ -47,11 +50,13 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
 
 
 def attributed(journeys: pa.Table, credit: pa.Table) -> pa.Table:
-    """The sessions of the attributed journeys, in the rows of `credit`. Raises `AttributionError` if they do not match."""
+    """The sessions of the attributed journeys, in the rows of `credit`. Raises `AttributionError` unless they match."""
     if credit.num_rows < journeys.num_rows:
         answered = pc.is_in(journeys["conv_id"], value_set=pc.unique(credit["conv_id"]))
         journeys = journeys.filter(answered)
     for key in ("conv_id", "session_id"):
         if not journeys[key].equals(credit[key].cast(journeys[key].type)):
-            raise AttributionError("the credit belongs to other journeys; remove the files under attribution/ and rerun")
+            raise AttributionError(
+                "the credit belongs to other journeys; remove the files under attribution/ and rerun"
+            )
     return journeys

@@ -61,7 +61,11 @@ def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table) -> Da
 
 
 def reconcile(
-    days: Sequence[DayBooks], set_aside: SetAside, report: pd.DataFrame, api_requests: int, undated: Mapping[str, Any]
+    days: Sequence[DayBooks],
+    set_aside: SetAside,
+    report: pd.DataFrame,
+    api_requests: int,
+    undated: Mapping[str, Any],
 ) -> dict[str, Any]:
     """`reconciliation.json`: what went in beside what the report holds. Sums are exact, so no order matters."""
     return {
@@ -97,10 +101,14 @@ def check_books(books: Mapping[str, Any]) -> None:
     if accounted != books["conversions"]:
         off.append(f"conversions accounted for are {accounted}, in the source {books['conversions']}")
     if abs(books["ihc"] - books["attributed"]) > _IHC_TOLERANCE * max(1, books["attributed"]):
-        off.append(f"the report's ihc is off its {books['attributed']} attributed conversions by "
-                   f"{books['ihc'] - books['attributed']:+.9f}")
+        off.append(
+            f"the report's ihc is off its {books['attributed']} attributed conversions by "
+            f"{books['ihc'] - books['attributed']:+.9f}"
+        )
     if abs(credited - books["revenue"]) > _CENT:
-        off.append(f"attributed plus unattributed revenue is off the revenue by {credited - books['revenue']:+.2f} euro")
+        off.append(
+            f"attributed plus unattributed revenue is off the revenue by {credited - books['revenue']:+.2f} euro"
+        )
     if off:
         raise UnbalancedBooksError(f"the books do not balance: {'; '.join(off)}; this is a defect, please report it")
 

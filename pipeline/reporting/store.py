@@ -32,7 +32,12 @@ WHERE earned.ihc IS NOT NULL OR costs.date IN ({_CURRENT_DAYS})
 
 
 def store_attribution(
-    connection: Connection, target: TableSlice, journeys: pa.Table, credit: pa.Table, stamp: Stamp, origin: Origin
+    connection: Connection,
+    target: TableSlice,
+    journeys: pa.Table,
+    credit: pa.Table,
+    stamp: Stamp,
+    origin: Origin,
 ) -> None:
     """Replace one conversion day in `attribution_customer_journey`, whatever model it was of, in one transaction.
 
@@ -50,7 +55,11 @@ def store_attribution(
             connection,
             [
                 Rows(CONVERSION_DAYS, days, f"DELETE FROM {CONVERSION_DAYS} WHERE conv_date = ?"),
-                Rows(ATTRIBUTION, credit.select(["conv_id", "session_id", "ihc"]), f"DELETE FROM {ATTRIBUTION} WHERE {_OF_DAY}"),
+                Rows(
+                    ATTRIBUTION,
+                    credit.select(["conv_id", "session_id", "ihc"]),
+                    f"DELETE FROM {ATTRIBUTION} WHERE {_OF_DAY}",
+                ),
                 Rows(CHANNEL_CREDIT, channels, f"DELETE FROM {CHANNEL_CREDIT} WHERE conv_date = ?"),
             ],
             stamp,
@@ -59,7 +68,11 @@ def store_attribution(
 
 
 def refresh_channel_reporting(
-    connection: Connection, target: TableSlice, costs: Mapping[dt.date, pa.Table], stamp: Stamp, origin: Origin
+    connection: Connection,
+    target: TableSlice,
+    costs: Mapping[dt.date, pa.Table],
+    stamp: Stamp,
+    origin: Origin,
 ) -> None:
     """Recompute `channel_reporting` from all stored days of the current model and settings, in one transaction.
 
@@ -73,9 +86,7 @@ def refresh_channel_reporting(
             if rows.num_rows:
                 connection.ingest(CHANNEL_COSTS, rows.select(["channel_name", "cost"]).append_column("date", date))
         # Intervals of other settings are no longer what the table shows.
-        connection.execute(
-            f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings
-        )
+        connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
         connection.execute(f"DELETE FROM {CHANNELS}")
         connection.execute(_RECOMPUTE, origin.settings, origin.settings)
         target.write(connection, [], stamp, origin)

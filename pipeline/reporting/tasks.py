@@ -18,7 +18,13 @@ from pipeline.attribution.tasks import Attribution, model_identity
 from pipeline.days import IntervalParameter, days_between, days_of
 from pipeline.journeys.tasks import Journeys, first_day_of_window
 from pipeline.reporting.credit import sum_channel_credit
-from pipeline.reporting.reconciliation import SetAside, check_books, check_rejected_share, day_books, reconcile
+from pipeline.reporting.reconciliation import (
+    SetAside,
+    check_books,
+    check_rejected_share,
+    day_books,
+    reconcile,
+)
 from pipeline.reporting.store import refresh_channel_reporting, store_attribution
 from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
 from pipeline.result_tables import ATTRIBUTION, CHANNELS
@@ -32,7 +38,7 @@ from pipeline.source.tasks import (
     UndatedRows,
     results_database,
 )
-from pipeline.stage import ModelSettings, SettingParameter, Stage, data_root
+from pipeline.stage import ModelSettings, Stage, data_root, setting
 from targets.fingerprint import Stamp, fingerprint
 from targets.table import Origin, TableSlice
 from targets.text import CsvTarget, JsonTarget
@@ -101,12 +107,11 @@ class ChannelReport(IntervalStage):
         """Sum credit by channel and date, set it beside the costs."""
         from pipeline.reporting.channel_report import build_channel_report, to_csv
 
-        journeys, credit = self.daily(Journeys), self.daily(Attribution)
-        credits = (
-            sum_channel_credit(of_day.output().read(), shares.output().read())
-            for of_day, shares in zip(journeys, credit, strict=True)
+        days = zip(self.daily(Journeys), self.daily(Attribution), strict=True)
+        credit_of_days = (
+            sum_channel_credit(journeys.output().read(), credit.output().read()) for journeys, credit in days
         )
-        report = build_channel_report(credits, self.channel_costs(), days_of(self.date_interval))
+        report = build_channel_report(credit_of_days, self.channel_costs(), days_of(self.date_interval))
         self.output().write_text(to_csv(report), self.fingerprint())
         self.done(f"{len(report):,} rows in {self.output()}")
 
@@ -142,7 +147,10 @@ class ConversionBooks(IntervalStage):
     def tables(self) -> Iterator[tuple[dt.date, pa.Table, pa.Table, pa.Table]]:
         """Day by day: conversions, journeys, credit."""
         for day in days_of(self.date_interval):
-            yield day, *(self.clone(stage, day=day).output().read() for stage in (Conversions, Journeys, Attribution))
+            yield (
+                day,
+                *(self.clone(stage, day=day).output().read() for stage in (Conversions, Journeys, Attribution)),
+            )
 
 
 class UnattributedConversions(ConversionBooks):
@@ -166,8 +174,8 @@ class UnattributedConversions(ConversionBooks):
 class Reconciliation(ConversionBooks):
     """`reconciliation.json`: the books of the interval, which have to balance."""
 
-    max_customer_journeys = SettingParameter("max_customer_journeys")
-    max_rejected_share = SettingParameter("max_rejected_share")
+    max_customer_journeys = setting("max_customer_journeys")
+    max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
         """The report, what went into it, and what was set aside on the way."""
@@ -220,8 +228,8 @@ class Reconciliation(ConversionBooks):
 class Report(IntervalStage):
     """Everything: the report files, the result tables, and books that balance."""
 
-    max_customer_journeys = SettingParameter("max_customer_journeys")
-    max_rejected_share = SettingParameter("max_rejected_share")
+    max_customer_journeys = setting("max_customer_journeys")
+    max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
         """The CSV, its reconciliation, the list of unattributed conversions, and the tables."""
@@ -247,12 +255,12 @@ class Report(IntervalStage):
         self.done(str(files[-1]))
 
 
-@Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[untyped-decorator] # Luigi is untyped
+@Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_where_it_is(report: Report) -> None:
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")
 
 
-def origin(stage: Stage) -> Origin:
+def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
     """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
     shared = {name: value for name, value in stage.to_str_params().items() if name not in ("day", "date_interval")}
     identity = model_identity(stage.model, stage.conv_type_id)

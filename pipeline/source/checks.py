@@ -48,7 +48,9 @@ class Rejects:
         return {"rejected": len(self.ids), "rejected_amount": self.amount}
 
 
-def split(rows: pa.Table, rules: Mapping[str, Mask], amounts: NDArray[np.float64] | None = None) -> tuple[pa.Table, Rejects]:
+def split(
+    rows: pa.Table, rules: Mapping[str, Mask], amounts: NDArray[np.float64] | None = None
+) -> tuple[pa.Table, Rejects]:
     """The rows that break no rule, and the others with the reason: the names of the rules they break.
 
     `rules` maps a reason to the rows that break it; the id is the first column of `rows`.
@@ -121,4 +123,4 @@ def _is_amount(values: NDArray[np.float64]) -> Mask:
 
 
 def _mask(column: pa.ChunkedArray) -> Mask:
-    return column.to_numpy().astype(bool)
+    return np.asarray(column.to_numpy(), dtype=bool)

@@ -20,9 +20,7 @@ def sum_channel_costs(sessions: pa.Table, costs: pa.Table) -> tuple[pa.Table, fl
     amounts = costs["cost"].to_numpy()
     channel = sessions["channel_name"].combine_chunks().dictionary_encode()
     codes, names = channel.indices.to_numpy(zero_copy_only=False), channel.dictionary.to_pylist()
-    spent = np.bincount(
-        codes[place.drop_null().to_numpy()], weights=amounts[known], minlength=len(names)
-    )
+    spent = np.bincount(codes[place.drop_null().to_numpy()], weights=amounts[known], minlength=len(names))
     table = pa.table(
         {"channel_name": names, "cost": spent, "sessions": np.bincount(codes, minlength=len(names))},
         schema=CHANNEL_COSTS,

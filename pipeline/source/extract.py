@@ -43,7 +43,7 @@ def queries(database: Database) -> ModuleType:
 
 
 def read_sessions(database: Database, day: dt.date) -> Extract:
-    """The sessions of a day (columns `SESSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
+    """The sessions of a day (`SESSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
     raw = _read(database, queries(database).SESSIONS_OF_DAY, day, _RAW_SESSIONS)
     rules = checks.all_of(
         checks.empty(raw, "session_id"),
@@ -59,7 +59,7 @@ def read_sessions(database: Database, day: dt.date) -> Extract:
 
 
 def read_conversions(database: Database, day: dt.date) -> Extract:
-    """The conversions of a day (columns `CONVERSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
+    """The conversions of a day (`CONVERSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
     raw = _read(database, queries(database).CONVERSIONS_OF_DAY, day, _RAW_CONVERSIONS)
     rules = checks.all_of(
         checks.empty(raw, "conv_id"),
@@ -75,7 +75,7 @@ def read_conversions(database: Database, day: dt.date) -> Extract:
 
 
 def read_session_costs(database: Database, day: dt.date) -> Extract:
-    """The cost rows of a day's sessions (columns `SESSION_COSTS`), NULL as 0. Raises `DatabaseError`, `SourceError`."""
+    """The cost rows of a day's sessions (`SESSION_COSTS`), NULL as 0. Raises `DatabaseError`, `SourceError`."""
     raw = _read(database, queries(database).COSTS_OF_DAY, day, SESSION_COSTS)
     rules = checks.all_of(checks.not_an_amount(raw, "cost"), checks.repeated(raw, "session_id"))
     good, rejects = checks.split(raw, rules, raw["cost"].to_numpy())
@@ -87,7 +87,9 @@ def first_session_day(database: Database) -> dt.date | None:
     after = ""
     with database.connect() as connection:
         while True:
-            found = connection.query(queries(database).FIRST_SESSION_DATE_AFTER, after, schema=pa.schema([("date", _TEXT)]))
+            found = connection.query(
+                queries(database).FIRST_SESSION_DATE_AFTER, after, schema=pa.schema([("date", _TEXT)])
+            )
             after = found["date"][0].as_py()
             if not after:
                 return None
@@ -106,17 +108,21 @@ def history_start(first_session: dt.date | None, first_conversion: dt.date) -> d
     return start
 
 
-def undated_rows(database: Database) -> dict[str, dict[str, int]]:
-    """Per table, the malformed dates and how many rows have each: they belong to no day. Raises `DatabaseError`."""
+def source_dates(database: Database) -> dict[str, dict[str, int]]:
+    """Per table, every date as it is written and how many rows have it. Raises `DatabaseError`."""
     with database.connect() as connection:
         return {
-            table: {
-                date: rows
-                for date, rows in zip(*connection.query(sql, schema=_DATES).to_pydict().values(), strict=True)
-                if parse_date(date) is None
-            }
+            table: dict(zip(*connection.query(sql, schema=_DATES).to_pydict().values(), strict=True))
             for table, sql in queries(database).DATES.items()
         }
+
+
+def undated_rows(database: Database) -> dict[str, dict[str, int]]:
+    """Of `source_dates`, those that are malformed: their rows belong to no day. Raises `DatabaseError`."""
+    return {
+        table: {date: rows for date, rows in dates.items() if parse_date(date) is None}
+        for table, dates in source_dates(database).items()
+    }
 
 
 def parse_date(text: str) -> dt.date | None:
@@ -134,13 +140,13 @@ def _read(database: Database, sql: str, day: dt.date, schema: pa.Schema) -> pa.T
     try:
         rows.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise SourceError(f"{database.name} on {day}: a text is not UTF-8 ({error}); correct it in the source") from error
+        raise SourceError(
+            f"{database.name} on {day}: a text is not UTF-8 ({error}); correct it in the source"
+        ) from error
     return rows
 
 
 def _seconds(times: pa.ChunkedArray, day: dt.date) -> pa.ChunkedArray:
-    hours, minutes, seconds = (
-        pc.utf8_slice_codeunits(times, start, start + 2).cast(pa.int64()) for start in (0, 3, 6)
-    )
+    hours, minutes, seconds = (pc.utf8_slice_codeunits(times, start, start + 2).cast(pa.int64()) for start in (0, 3, 6))
     in_day = pc.add(pc.multiply(hours, 3_600), pc.add(pc.multiply(minutes, 60), seconds))
     return pc.add(in_day, epoch(day))

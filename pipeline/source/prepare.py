@@ -18,13 +18,12 @@ logger = logging.getLogger("luigi-interface.pipeline")
 def check_source(source: Database) -> None:
     """Raise `DatabaseError` or `SourceError` unless all source tables are there with their columns."""
     with source.connect() as connection:
-        for table, columns in SOURCE_TABLES.items():
-            present = connection.columns(table)
-            if not present:
-                raise SourceError(f"{source.name} has no table {table}; set DATABASE_URL to a database that has it")
-            missing = [column for column in columns if column not in present]
-            if missing:
-                raise SourceError(f"the table {table} in {source.name} has no column {', '.join(missing)}; add it")
+        tables = connection.tables()
+    for table, columns in SOURCE_TABLES.items():
+        if table not in tables:
+            raise SourceError(f"{source.name} has no table {table}; set DATABASE_URL to a database that has it")
+        if missing := [column for column in columns if column not in tables[table]]:
+            raise SourceError(f"the table {table} in {source.name} has no column {', '.join(missing)}; add it")
 
 
 def create_indexes(source: Database) -> None:
@@ -68,4 +67,3 @@ def claim(root: Path, source: Database) -> None:
         raise SourceError(f"DATA_DIR is {root}, but {existing} is a file; name a folder")
     if not belongs_to(root, source):
         write_bytes(root / "source.json", (json.dumps({"source": source.name}) + "\n").encode())
-

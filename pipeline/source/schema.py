@@ -56,4 +56,4 @@ CHANNEL_COSTS = pa.schema(
         _required("sessions", pa.int64()),
     ]
 )
-"""One row per channel that has sessions on the day, key channel_name, sorted by it; cost in euro, NULL and missing as 0."""
+"""One row per channel that has sessions on the day, key and order channel_name; cost in euro, missing costs as 0."""

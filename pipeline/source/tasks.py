@@ -10,13 +10,13 @@ import luigi
 import pyarrow as pa
 
 from pipeline import result_tables
+from pipeline.days import IntervalParameter
 from pipeline.source import prepare
 from pipeline.source.checks import refuse
 from pipeline.source.costs import sum_channel_costs
 from pipeline.source.extract import Extract, read_conversions, read_session_costs, read_sessions, undated_rows
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSION_COSTS, SESSIONS
 from pipeline.stage import DayBlock, InputSettings, Stage, data_root, settings
-from pipeline.days import IntervalParameter
 from targets.atomic import write_bytes
 from targets.database import Database, open_database
 from targets.parquet import ParquetTarget
@@ -52,7 +52,9 @@ class InitDatabase(Stage):
         if not prepare.belongs_to(data_root(), source_database()):
             return False
         results = results_database()
-        return not (settings().results_database_url and not Path(results.name).exists()) and result_tables.are_ready(results)
+        return not (settings().results_database_url and not Path(results.name).exists()) and result_tables.are_ready(
+            results
+        )
 
     def contents(self) -> Iterator[str]:
         """Nothing: the database is where results go, not what they are made from."""
@@ -193,6 +195,8 @@ class UndatedRows(Stage):
         self.output().write(undated, self.fingerprint())
         for table, dates in undated.items():
             if dates:
-                self.warn(f"{table}: {sum(dates.values())} rows with a malformed date belong to no day and are not in "
-                          f"any report: {', '.join(map(repr, [*dates][:5]))}; correct them in the source")
+                self.warn(
+                    f"{table}: {sum(dates.values())} rows with a malformed date belong to no day and are not in "
+                    f"any report: {', '.join(map(repr, [*dates][:5]))}; correct them in the source"
+                )
         self.done("looked for rows without a day")

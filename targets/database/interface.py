@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,8 +38,8 @@ class Connection(Protocol):
         """A transaction that holds the write lock from its beginning; rolled back after an exception."""
         ...
 
-    def columns(self, table: str) -> dict[str, int]:
-        """The table's columns and their place in the primary key (0: none); empty without the table."""
+    def tables(self) -> Mapping[str, Mapping[str, int]]:
+        """The columns of every table, each with its place in the primary key (0: none)."""
         ...
 
 

@@ -117,9 +117,7 @@ class _SqliteConnection:
 
     def ingest(self, table: str, rows: pa.Table) -> None:
         with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
-            statement.set_options(
-                **{"adbc.ingest.target_table": table, "adbc.ingest.mode": "adbc.ingest.mode.append"}
-            )
+            statement.set_options(**{"adbc.ingest.target_table": table, "adbc.ingest.mode": "adbc.ingest.mode.append"})
             statement.bind_stream(rows.to_reader())
             statement.execute_update()
 
@@ -133,9 +131,15 @@ class _SqliteConnection:
             raise
         self.execute("COMMIT")
 
-    def columns(self, table: str) -> dict[str, int]:
-        info = self.query("SELECT name, pk FROM pragma_table_info(?)", table).to_pydict()
-        return dict(zip(info["name"], info["pk"], strict=True))
+    def tables(self) -> dict[str, dict[str, int]]:
+        found = self.query(
+            "SELECT tables.name AS place, columns.name, columns.pk FROM sqlite_master AS tables "
+            "JOIN pragma_table_info(tables.name) AS columns WHERE tables.type IN ('table', 'view')"
+        ).to_pydict()
+        tables: dict[str, dict[str, int]] = {}
+        for table, column, key in zip(*found.values(), strict=True):
+            tables.setdefault(table, {})[column] = key
+        return tables
 
     @contextmanager
     def _statement(self, sql: str, values: pa.Table) -> Iterator[adbc_driver_manager.AdbcStatement]:

@@ -9,186 +9,204 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from data.sample import main, write_sample
 from data.schema import SOURCE_TABLES
 
-HEX_ID = re.compile(r"[0-9a-f]{64}")
-Row = tuple[str | int | float | None, ...]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def rows(path: Path, table: str) -> list[Row]:
-    with closing(sqlite3.connect(path)) as database:
-        return database.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+class Session(NamedTuple):
+    session_id: str
+    user_id: str
+    event_date: str
+    event_time: str
+    channel_name: str
+    holder_engagement: int
+    closer_engagement: int
+    impression_interaction: int
 
 
-@dataclass(frozen=True)
-class Journeys:
-    """What a conversion's user did, by conversion id: session ids and times up to it, and after it."""
+class Order(NamedTuple):
+    conv_id: str
+    user_id: str
+    conv_date: str
+    conv_time: str
+    revenue: float
 
-    times: dict[str, str]
-    before: dict[str, list[tuple[str, str]]]
-    after: dict[str, list[tuple[str, str]]]
 
-    @classmethod
-    def of(cls, path: Path) -> Journeys:
-        visits = defaultdict(list)
-        for session_id, user_id, date, clock, *_ in rows(path, "session_sources"):
-            visits[user_id].append((session_id, f"{date} {clock}"))
-        orders = {
-            conv_id: (user_id, f"{date} {clock}")
-            for conv_id, user_id, date, clock, _ in rows(path, "conversions")
-        }
-        return cls(
-            times={conv_id: time for conv_id, (_, time) in orders.items()},
-            before={c: [v for v in visits.get(u, []) if v[1] <= t] for c, (u, t) in orders.items()},
-            after={c: [v for v in visits.get(u, []) if v[1] > t] for c, (u, t) in orders.items()},
-        )
+class Database:
+    """A sample, read whole; `before` and `after` are a user's sessions around an order, by conv_id."""
 
-    def strictly_earlier(self) -> set[str]:
-        return {c for c, found in self.before.items() if any(t < self.times[c] for _, t in found)}
+    def __init__(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as database:
+            self.sessions = [*map(Session._make, database.execute("SELECT * FROM session_sources"))]
+            self.orders = [*map(Order._make, database.execute("SELECT * FROM conversions"))]
+            cost_rows: list[tuple[str, float | None]] = database.execute(
+                "SELECT session_id, cost FROM session_costs"
+            ).fetchall()
+        self.costs = dict(cost_rows)
+        assert len(self.costs) == len(cost_rows)
+        visits: dict[str, list[Session]] = {order.user_id: [] for order in self.orders}
+        for session in self.sessions:
+            if session.user_id in visits:
+                visits[session.user_id].append(session)
+        self.time = {order.conv_id: (order.conv_date, order.conv_time) for order in self.orders}
+        self.before, self.after = {}, {}
+        for order in self.orders:
+            past = [visit for visit in visits[order.user_id] if visit[2:4] <= self.time[order.conv_id]]
+            self.before[order.conv_id] = past
+            self.after[order.conv_id] = [visit for visit in visits[order.user_id] if visit not in past]
 
-    def only_in_the_second(self) -> set[str]:
-        return {c for c, found in self.before.items() if found} - self.strictly_earlier()
+    def with_earlier_session(self) -> set[str]:
+        return {c for c, past in self.before.items() if any(visit[2:4] < self.time[c] for visit in past)}
+
+    def only_in_their_second(self) -> set[str]:
+        return {c for c, past in self.before.items() if past} - self.with_earlier_session()
 
     def without_session(self) -> set[str]:
-        return {c for c, found in self.before.items() if not found}
+        return {c for c, past in self.before.items() if not past and not self.after[c]}
 
-    def shared(self) -> list[str]:
-        """Sessions in more than one journey."""
-        count = Counter(session_id for found in self.before.values() for session_id, _ in found)
-        return [session_id for session_id, journeys in count.items() if journeys > 1]
+    def shared(self) -> set[Session]:
+        """Sessions in two journeys."""
+        journeys = Counter(visit for past in self.before.values() for visit in past)
+        return {visit for visit, count in journeys.items() if count == 2}
 
-    def afterwards(self) -> set[str]:
-        return {session_id for found in self.after.values() for session_id, _ in found}
+    def afterwards(self) -> set[Session]:
+        return {visit for later in self.after.values() for visit in later}
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("scale-1") / "sample.db"
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    path = tmp_path_factory.mktemp("reference") / "sample.db"
     write_sample(path)
-    return path
+    return Database(path)
 
 
-@pytest.fixture(scope="module")
-def journeys(sample: Path) -> Journeys:
-    return Journeys.of(sample)
-
-
-def test_the_sample_has_the_size_and_the_days_of_the_reference_data_set(sample: Path) -> None:
-    sessions = rows(sample, "session_sources")
-    assert len(sessions) == 450_616
-    assert len(rows(sample, "conversions")) == 2_000
-    assert len({channel for _, _, _, _, channel, *_ in sessions}) == 16
-    assert len({(channel, date) for _, _, date, _, channel, *_ in sessions}) == 150
-    assert sorted({date for _, _, date, *_ in sessions}) == [
+def test_the_sample_has_the_size_and_the_days_of_the_reference(database: Database) -> None:
+    assert len(database.sessions) == 450_616
+    assert len(database.orders) == 2_000
+    assert len({visit.channel_name for visit in database.sessions}) == 16
+    assert len({(visit.channel_name, visit.event_date) for visit in database.sessions}) == 150
+    assert {visit.event_date for visit in database.sessions} == {
         *("2023-08-29", "2023-08-30", "2023-08-31", "2023-09-01", "2023-09-02"),
         *("2023-09-03", "2023-09-04", "2023-09-05", "2023-09-06", "2023-09-07"),
-    ]
+    }
 
 
-def test_every_text_has_the_form_of_the_contract(sample: Path) -> None:
-    sessions, orders = rows(sample, "session_sources"), rows(sample, "conversions")
-    ids = [row[0] for row in sessions] + [row[0] for row in orders] + [row[1] for row in sessions]
-    assert all(HEX_ID.fullmatch(str(value)) for value in ids)
-    assert len({row[0] for row in sessions}) == len(sessions)
-    assert len({row[0] for row in orders}) == len(orders)
-    moment = re.compile(r"2023-0[89]-\d\d ([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
-    assert all(moment.fullmatch(f"{row[2]} {row[3]}") for row in sessions + orders)
-    assert {row[5:] for row in sessions} <= {(h, c, i) for h in (0, 1) for c in (0, 1) for i in (0, 1)}
+def test_ids_are_64_hexadecimal_digits_and_unique(database: Database) -> None:
+    session_ids = {visit.session_id for visit in database.sessions}
+    conv_ids = {order.conv_id for order in database.orders}
+    user_ids = {visit.user_id for visit in database.sessions} | {order.user_id for order in database.orders}
+    ids = session_ids | conv_ids | user_ids
+    assert (len(session_ids), len(conv_ids)) == (450_616, 2_000)
+    assert len(ids) == len(session_ids) + len(conv_ids) + len(user_ids)
+    assert {len(value) for value in ids} == {64}
+    assert set("".join(ids)) == set("0123456789abcdef")
 
 
-def test_as_many_conversions_as_in_the_reference_have_an_earlier_session_or_none(journeys: Journeys) -> None:
-    assert len(journeys.strictly_earlier()) == 1_940
-    assert len(journeys.only_in_the_second()) == 6
-    assert len(journeys.without_session()) == 54
+def test_times_and_flags_have_the_form_of_the_contract(database: Database) -> None:
+    clock = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
+    times = {visit.event_time for visit in database.sessions} | {order.conv_time for order in database.orders}
+    assert all(clock.fullmatch(time) for time in times)
+    assert {flag for visit in database.sessions for flag in visit[5:]} == {0, 1}
 
 
-def test_journey_lengths_are_those_of_the_reference(journeys: Journeys) -> None:
-    lengths = Counter(len(found) for found in journeys.before.values() if found)
+def test_as_many_orders_as_in_the_reference_have_an_earlier_session_or_none(database: Database) -> None:
+    assert len(database.with_earlier_session()) == 1_940
+    assert len(database.only_in_their_second()) == 6
+    assert len(database.without_session()) == 54
+
+
+def test_journeys_are_as_long_as_in_the_reference(database: Database) -> None:
+    lengths = Counter(len(past) for past in database.before.values() if past)
     assert lengths[1] / lengths.total() == pytest.approx(0.58, abs=0.01)
     assert max(lengths) == 37
 
 
-def test_some_users_convert_twice_and_share_sessions_between_two_journeys(
-    sample: Path, journeys: Journeys
-) -> None:
-    orders = Counter(user_id for _, user_id, *_ in rows(sample, "conversions"))
+def test_some_users_convert_twice_and_sessions_are_in_two_journeys(database: Database) -> None:
+    orders = Counter(order.user_id for order in database.orders)
     assert set(orders.values()) == {1, 2}
-    assert len(journeys.shared()) == 27
+    assert len(database.shared()) == 27
 
 
-def test_some_sessions_come_after_the_conversion(journeys: Journeys) -> None:
-    assert len(journeys.afterwards()) == pytest.approx(750, rel=0.05)
+def test_some_sessions_come_after_an_order(database: Database) -> None:
+    assert len(database.afterwards()) == pytest.approx(750, rel=0.05)
 
 
-def test_journeys_mix_channels_as_often_as_in_the_reference(sample: Path, journeys: Journeys) -> None:
-    channels = {session_id: channel for session_id, _, _, _, channel, *_ in rows(sample, "session_sources")}
-    kinds = [len({channels[session_id] for session_id, _ in found}) for found in journeys.before.values()]
-    assert sum(kind > 1 for kind in kinds) / len(kinds) == pytest.approx(0.28, abs=0.03)
+def test_journeys_mix_channels_as_often_as_in_the_reference(database: Database) -> None:
+    channels = [{visit.channel_name for visit in past} for past in database.before.values()]
+    assert sum(len(names) > 1 for names in channels) / len(channels) == pytest.approx(0.28, abs=0.03)
 
 
-def test_the_session_of_an_order_is_closer_engaged(sample: Path, journeys: Journeys) -> None:
-    closer = {row[0]: row[6] for row in rows(sample, "session_sources")}
-    single = [found[0][0] for found in journeys.before.values() if len(found) == 1]
-    assert single
-    assert all(closer[session_id] == 1 for session_id in single)
+def test_the_session_of_an_order_is_engaged(database: Database) -> None:
+    singles = [past[0] for past in database.before.values() if len(past) == 1]
+    assert all(visit.closer_engagement for visit in singles)
+    unheld = {visit.channel_name for visit in singles if not visit.holder_engagement}
+    assert unheld == {"Untracked Conversions"}
 
 
-def test_costs_are_positive_zero_null_or_missing(sample: Path) -> None:
-    channel_of = {session_id: channel for session_id, _, _, _, channel, *_ in rows(sample, "session_sources")}
-    costs = dict(rows(sample, "session_costs"))
-    assert costs.keys() < channel_of.keys()
-    amounts = [cost for cost in costs.values() if isinstance(cost, float)]
-    assert sum(cost is None for cost in costs.values()) == len(costs) - len(amounts) > 1_000
+def test_costs_are_positive_zero_null_or_missing(database: Database) -> None:
+    assert database.costs.keys() < {visit.session_id for visit in database.sessions}
+    amounts = [cost for cost in database.costs.values() if cost is not None]
+    assert len(amounts) < len(database.costs)
     assert min(amounts) == 0
     assert all(cost == round(cost, 4) for cost in amounts)
     assert sum(amounts) == pytest.approx(293_877, rel=0.1)
+
+
+def test_channels_that_nobody_bills_cost_nothing(database: Database) -> None:
     free = {"Direct Traffic", "Newsletter & Email", "Organic Traffic", "Referral", "Untracked Conversions"}
-    assert all(not cost for session_id, cost in costs.items() if channel_of[session_id] in free)
+    costs = {database.costs.get(visit.session_id, 0) for visit in database.sessions if visit.channel_name in free}
+    assert costs == {0, None}
 
 
-def test_revenue_is_in_cents_and_adds_up_to_that_of_the_reference(sample: Path) -> None:
-    revenue = [float(str(row[4])) for row in rows(sample, "conversions")]
+def test_revenue_is_in_cents_and_adds_up_as_in_the_reference(database: Database) -> None:
+    revenue = [order.revenue for order in database.orders]
     assert all(euro == round(euro, 2) > 0 for euro in revenue)
     assert sum(revenue) == pytest.approx(113_468, rel=0.03)
 
 
-def test_the_tables_declare_neither_keys_nor_indexes(sample: Path) -> None:
-    with closing(sqlite3.connect(sample)) as database:
-        assert database.execute("SELECT type, name FROM sqlite_master").fetchall() == [
-            ("table", name) for name in SOURCE_TABLES
-        ]
-        keys = [key for name in SOURCE_TABLES for *_, key in database.execute(f"PRAGMA table_info({name})")]
-    assert keys == [0] * 15
+def test_the_tables_declare_neither_keys_nor_indexes(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample.db", scale=0.01)
+    with closing(sqlite3.connect(tmp_path / "sample.db")) as connection:
+        declared = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        columns = {
+            name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})") if row[5] == 0]
+            for name in SOURCE_TABLES
+        }
+    assert declared == [("table", name) for name in SOURCE_TABLES]
+    assert columns == {
+        "session_sources": [*Session._fields],
+        "conversions": [*Order._fields],
+        "session_costs": ["session_id", "cost"],
+    }
 
 
-@pytest.mark.parametrize("days", [1, 10, 60])
-@pytest.mark.parametrize(("scale", "seed"), [(0.005, 1), (0.005, 2), (0.01, 3), (0.05, 4)])
+@pytest.mark.parametrize(
+    ("scale", "seed", "days"), [(0.005, 1, 1), (0.005, 2, 10), (0.005, 3, 60), (0.01, 4, 2), (0.05, 5, 10)]
+)
 def test_a_small_sample_holds_every_kind_of_user(tmp_path: Path, scale: float, seed: int, days: int) -> None:
     path = tmp_path / "small.db"
     size = write_sample(path, scale=scale, seed=seed, days=days)
-    sessions = rows(path, "session_sources")
-    assert (len(sessions), len(rows(path, "conversions"))) == (size.sessions, size.conversions)
+    database = Database(path)
+    assert size == (len(database.sessions), len(database.orders), days)
     assert size == (round(450_616 * scale), round(2_000 * scale), days)
-    assert len({row[4] for row in sessions}) == 16
-    assert len({row[2] for row in sessions}) == days
-    assert max(str(row[2]) for row in sessions) == {1: "2023-08-29", 10: "2023-09-07", 60: "2023-10-27"}[days]
-    journeys = Journeys.of(path)
-    assert max(map(len, journeys.before.values())) == 37
-    assert len(journeys.without_session()) == max(1, round(54 * scale))
-    assert len(journeys.only_in_the_second()) == max(1, round(6 * scale))
-    assert journeys.shared()
-    assert journeys.afterwards()
-    costs = dict(rows(path, "session_costs"))
-    assert None in costs.values()
-    assert len(costs) < len(sessions)
+    assert len({visit.channel_name for visit in database.sessions}) == 16
+    assert len({visit.event_date for visit in database.sessions}) == days
+    assert max(map(len, database.before.values())) == 37
+    assert len(database.without_session()) == max(1, round(54 * scale))
+    assert len(database.only_in_their_second()) == max(1, round(6 * scale))
+    assert database.shared()
+    assert database.afterwards()
+    assert None in database.costs.values()
+    assert len(database.costs) < len(database.sessions)
 
 
 def run(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
@@ -211,26 +229,20 @@ def test_the_command_prints_the_path_and_the_size(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed, hash_seed in (("first", "7", "1"), ("second", "7", "2"), ("third", "8", "1")):
-        assert (
-            run(str(tmp_path / name), "--scale", "0.1", "--seed", seed, hash_seed=hash_seed).returncode == 0
-        )
+        assert run(str(tmp_path / name), "--scale", "0.05", "--seed", seed, hash_seed=hash_seed).returncode == 0
     first, second, third = ((tmp_path / name).read_bytes() for name in ("first", "second", "third"))
     assert first == second
     assert first != third
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
-def test_an_existing_database_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
-) -> None:
+def test_an_existing_database_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     there = tmp_path / f"sample.db{suffix}"
     there.write_text("mine")
     with pytest.raises(SystemExit) as exit_:
         main([str(tmp_path / "sample.db"), "--scale", "0.01"])
     assert exit_.value.code == 2
-    assert (
-        f"{there} is there already; name another file, or replace it with --force" in capsys.readouterr().err
-    )
+    assert f"{there} is there already; name another file, or replace it with --force" in capsys.readouterr().err
     assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
 
 
@@ -240,7 +252,7 @@ def test_force_replaces_a_database_and_its_journals(tmp_path: Path) -> None:
         (tmp_path / f"sample.db{suffix}").write_text("old")
     main([str(path), "--scale", "0.01", "--force"])
     assert list(tmp_path.iterdir()) == [path]
-    assert len(rows(path, "conversions")) == 20
+    assert len(Database(path).orders) == 20
 
 
 @pytest.mark.parametrize(

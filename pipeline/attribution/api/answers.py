@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.verifying import COLUMNS
+from pipeline.attribution.api.verifying import PHASES
 from pipeline.attribution.api.wire import DIGEST_BYTES, spans
 from pipeline.errors import AttributionError
 from targets.atomic import write_bytes
@@ -42,9 +42,8 @@ them: initializer, holder, closer and ihc of the first session, of the second, a
 
 T = TypeVar("T")
 
-_SMALL = (
-    2_000  # journeys: a file with fewer is merged with the others, so there is about one file per so many
-)
+_SMALL = 2_000  # journeys: a file with fewer is merged with the others, so there is about one file per so many
+_MERGED = 20_000  # journeys: about so many are merged at a time, which bounds memory
 _SCOPE = b"scope"
 
 
@@ -101,9 +100,9 @@ class AnswerStore:
     def find(
         self, scope: Scope, digests: pa.Array, lengths: NDArray[np.int64], refresh_before: int | None = None
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Whether each journey has an answer, and the newest one: a row per session, NaN without answer.
+        """Whether each journey has an answer, and the newest one: a row per `PHASES`, a column per session, NaN without.
 
-        `lengths` are the journeys' sessions; the columns are `COLUMNS`. Raises `UnreadableTargetError` for a damaged file.
+        `lengths` are the journeys' sessions. Raises `UnreadableTargetError` for a damaged file.
         """
         return _undisturbed(lambda: self._find(scope, digests, lengths, refresh_before))
 
@@ -112,7 +111,7 @@ class AnswerStore:
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         index, place = self._places(scope, digests, refresh_before)
         starts = np.cumsum(lengths) - lengths
-        shares = np.full((int(lengths.sum()), len(COLUMNS)), np.nan)
+        shares = np.full((len(PHASES), int(lengths.sum())), np.nan)
         found = np.flatnonzero(place >= 0)
         file_of = index.file[place[found]]
         for number in np.unique(file_of).tolist():
@@ -123,8 +122,8 @@ class AnswerStore:
             row = index.row[place[here]]
             if (kept_lengths[row] != lengths[here]).any():
                 raise _damaged(path, "its answers are not as long as their journeys")
-            values = kept.values.to_numpy().reshape(-1, len(COLUMNS))
-            shares[spans(starts[here], lengths[here])] = values[spans(kept_starts[row], lengths[here])]
+            values = kept.values.to_numpy().reshape(-1, len(PHASES))
+            shares[:, spans(starts[here], lengths[here])] = values[spans(kept_starts[row], lengths[here])].T
         return place >= 0, shares
 
     def keep(
@@ -132,29 +131,40 @@ class AnswerStore:
     ) -> None:
         """Keep one answer a journey; they are on disk when this returns. Raises `AttributionError` if they cannot be."""
         answered_at = np.full(len(digests), time.time_ns() // 1_000_000)
-        offsets = np.append(0, np.cumsum(lengths) * len(COLUMNS)).astype(np.int32)
+        offsets = np.append(0, np.cumsum(lengths) * len(PHASES)).astype(np.int32)
         columns = [
             pa.array(digests, pa.binary(DIGEST_BYTES)),
             pa.array(answered_at),
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(shares.ravel())),
+            pa.ListArray.from_arrays(pa.array(offsets), pa.array(shares.T.ravel())),
         ]
         self._write(scope, pa.table(columns, schema=SEGMENT))
 
     def merge(self, scope: Scope) -> None:
-        """Merge small files into one, so that the number of files does not grow with the number of requests."""
+        """Merge small files, so that their number does not grow with the number of requests."""
+        small: list[Path] = []
+        rows = 0
         try:
-            small = [path for path in self._paths(scope) if pq.read_metadata(path).num_rows < _SMALL]
-            if len(small) < 2:  # noqa: PLR2004 - one file has nothing to merge with
-                return
-            tables = [_read(path, SEGMENT.names) for path in small]
+            for path in self._paths(scope):
+                size = pq.read_metadata(path).num_rows
+                if size < _SMALL:
+                    small.append(path)
+                    rows += size
+                if rows >= _MERGED:
+                    self._merge(scope, small)
+                    small, rows = [], 0
+            if len(small) > 1:
+                self._merge(scope, small)
         except FileNotFoundError:  # another run is merging them
             return
-        merged = pa.concat_tables(tables).sort_by([("journey", "ascending"), ("answered_at", "descending")])
-        journey = merged["journey"].combine_chunks()
+
+    def _merge(self, scope: Scope, paths: list[Path]) -> None:
+        rows = pa.concat_tables([_read(path, SEGMENT.names) for path in paths])
+        rows = rows.sort_by([("journey", "ascending"), ("answered_at", "descending")])
+        journey = rows["journey"].combine_chunks()
         is_newest = np.append(True, pc.not_equal(journey[1:], journey[:-1]).to_numpy(zero_copy_only=False))
-        kept = self._write(scope, merged.filter(pa.array(is_newest)))
-        for path in small:
-            if path != kept:
+        merged = self._write(scope, rows.filter(pa.array(is_newest)))
+        for path in paths:
+            if path != merged:
                 path.unlink(missing_ok=True)
 
     def contents(self) -> Iterator[ScopeContents]:
@@ -190,9 +200,7 @@ class AnswerStore:
     def _paths(self, scope: Scope) -> list[Path]:
         return sorted((self.folder / scope.name).glob("*.parquet"))
 
-    def _places(
-        self, scope: Scope, digests: pa.Array, refresh_before: int | None
-    ) -> tuple[_Index, NDArray[np.int64]]:
+    def _places(self, scope: Scope, digests: pa.Array, refresh_before: int | None) -> tuple[_Index, NDArray[np.int64]]:
         """The scope's index, and where in it each journey's newest answer is, -1 without."""
         index = _Index.of(self._paths(scope))
         place = pc.index_in(digests, value_set=index.journey).fill_null(-1).to_numpy().astype(np.int64)
@@ -272,7 +280,7 @@ def _metadata(path: Path) -> dict[bytes, bytes]:
 
 def _widths(shares: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The sessions of each answer, and where its first is."""
-    offsets = shares.offsets.to_numpy().astype(np.int64) // len(COLUMNS)
+    offsets = shares.offsets.to_numpy().astype(np.int64) // len(PHASES)
     return np.diff(offsets), offsets[:-1]
 
 

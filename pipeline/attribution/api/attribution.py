@@ -17,7 +17,7 @@ from pipeline.attribution.api.recording import Recorder
 from pipeline.attribution.api.run import Run
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Progress, Statistics
-from pipeline.attribution.api.verifying import COLUMNS, normalised
+from pipeline.attribution.api.verifying import PHASES, normalise
 from pipeline.attribution.api.wire import WireJourneys
 from pipeline.errors import AttributionError
 
@@ -107,19 +107,17 @@ async def _report_regularly(report: Callable[[], None]) -> None:
         await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
 
 
-def _credit(
-    journeys: pa.Table, sheet: WireJourneys, shares: NDArray[np.float64], rejected: dict[int, str]
-) -> pa.Table:
+def _credit(journeys: pa.Table, sheet: WireJourneys, shares: NDArray[np.float64], rejected: dict[int, str]) -> pa.Table:
     """The credit of every journey that is not rejected. Raises `AttributionError` if one is neither."""
     is_answered = np.ones(len(sheet), dtype=bool)
     is_answered[[*rejected]] = False
     ids = journeys.select(["conv_id", "session_id"])
     if rejected:
         rows = np.repeat(is_answered, sheet.lengths)
-        ids, shares = ids.filter(pa.array(rows)), shares[rows]
+        ids, shares = ids.filter(pa.array(rows)), shares[:, rows]
     if np.isnan(shares).any():
         raise AttributionError("a journey was neither answered nor rejected; this is a bug of the API client")
-    credit = normalised(shares, sheet.lengths[is_answered])
-    for number, column in enumerate(COLUMNS):
-        ids = ids.append_column(column, pa.array(np.ascontiguousarray(credit[:, number])))
+    normalise(shares, sheet.lengths[is_answered])
+    for phase, of_phase in zip(PHASES, shares, strict=True):
+        ids = ids.append_column(phase, pa.array(of_phase))
     return ids

@@ -135,9 +135,7 @@ class Client:
             raise ApiKeyError(f"the key was refused ({reason}); check IHC_API_KEY, then run again")
         if 300 <= status < 400:  # noqa: PLR2004
             target = self._redacted(one_line(headers.get("Location", "nowhere")))
-            raise ApiError(
-                f"API_URL redirects to {target} ({reason}); the key goes nowhere else, so set the final URL"
-            )
+            raise ApiError(f"API_URL redirects to {target} ({reason}); the key goes nowhere else, so set the final URL")
         raise ApiError(
             f"the API at {self._settings.api_url} answered {reason}; check API_URL and the account, then run again"
         )

@@ -22,9 +22,7 @@ class Recorder:
         self._waiting: list[tuple[_Answers, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(
-        self, digests: Sequence[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]
-    ) -> None:
+    async def keep(self, digests: Sequence[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
         """Keep one answer a journey; returns once they are on disk. Raises `AttributionError` if they cannot be."""
         written = asyncio.get_running_loop().create_future()
         self._waiting.append(((digests, lengths, shares), written))
@@ -43,7 +41,7 @@ class Recorder:
                     self._scope,
                     [digest for some in digests for digest in some],
                     np.concatenate(lengths),
-                    np.concatenate(shares),
+                    np.concatenate(shares, axis=1),
                 )
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for the write
                 for future in written:

@@ -99,9 +99,7 @@ class Run:
         for members in reversed(packed):
             queue.put_nowait(_Request(journeys[members]))
         self._unsettled = len(packed)
-        workers = [
-            asyncio.create_task(self._work(queue, client, recorder)) for _ in range(2 * settings.concurrency)
-        ]
+        workers = [asyncio.create_task(self._work(queue, client, recorder)) for _ in range(settings.concurrency)]
         await queue.join()
         for worker in workers:
             worker.cancel()
@@ -127,13 +125,9 @@ class Run:
 
     async def _settle(self, request: _Request, client: Client, recorder: Recorder) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
-        parts = await asyncio.to_thread(
-            lambda: body(self._sheet.fragments(request.journeys), self._settings.redistribution)
-        )
+        parts = body(self._sheet.fragments(request.journeys), self._settings.redistribution)
         while True:
-            async with (
-                self._gate.slot()
-            ):  # held until the answer is on disk: what is in flight is what a kill can lose
+            async with self._gate.slot():  # held until the answer is on disk: what is in flight is what a kill can lose
                 sent_at = time.monotonic()
                 self.statistics.requests += 1
                 outcome = await client.ask(parts)
@@ -170,10 +164,10 @@ class Run:
         good = np.ones(len(journeys), dtype=bool)
         good[[*verdict.bad]] = False
         if good.any():
-            shares = verdict.shares[np.repeat(good, asked.lengths)]
+            shares = verdict.shares[:, np.repeat(good, asked.lengths)]
             digests = self._digests.take(pa.array(journeys[good])).to_pylist()
             await recorder.keep(digests, asked.lengths[good], shares)
-            self._shares[sheet.rows(journeys[good])] = shares
+            self._shares[:, sheet.rows(journeys[good])] = shares
             self.statistics.answered += int(good.sum())
         self.statistics.latencies.append(answer.seconds)
         self._gate.succeeded()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pipeline.attribution.api.wire import Value
 
-COLUMNS = ("initializer", "holder", "closer", "ihc")
-"""The columns of every array of shares in this package."""
+PHASES = ("initializer", "holder", "closer", "ihc")
+"""The rows of every array of shares in this package; its columns are sessions."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Verdict:
     """What an answer is worth.
 
     Attributes:
-        shares: float64, a row per session asked for and the columns `COLUMNS`, as answered; NaN where not answered.
+        shares: float64, a row per `PHASES` and a column per session asked for, as answered; NaN where not answered.
         bad: what is wrong, by the number of the journey in the request; the other journeys can be believed.
         absent: the bad journeys of which the answer says nothing.
 
@@ -60,16 +60,16 @@ class UnaskedAnswerError(Exception):
 
 def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    shares = np.full((len(asked.session_ids), len(COLUMNS)), np.nan)
+    shares = np.full((len(PHASES), len(asked.session_ids)), np.nan)
     rows, bad, absent = _rows(values, asked)
-    shares[rows] = np.array(
+    shares[:, rows] = np.array(
         [
             [value.initializer for value in values],
             [value.holder for value in values],
             [value.closer for value in values],
             [value.ihc for value in values],
         ]
-    ).T
+    )
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)
     return Verdict(shares, bad, absent)
@@ -90,9 +90,7 @@ def _rows(values: Sequence[Value], asked: Asked) -> tuple[Any, dict[int, str], l
     for value in values:
         journey = journey_of.get(value.conversion_id)
         if journey is None:
-            raise UnaskedAnswerError(
-                f"the answer is about conversion {value.conversion_id}, which was not asked for"
-            )
+            raise UnaskedAnswerError(f"the answer is about conversion {value.conversion_id}, which was not asked for")
         row = row_of.get((value.conversion_id, value.session_id))
         if row is None:
             bad[journey] = f"the answer has session {value.session_id}, which is not in the journey"
@@ -111,27 +109,27 @@ def _rows(values: Sequence[Value], asked: Asked) -> tuple[Any, dict[int, str], l
 
 def _implausible(shares: NDArray[np.float64], asked: Asked) -> Iterator[tuple[int, str]]:
     """The journeys whose numbers cannot be credit."""
-    within = ((shares >= 0) & (shares <= 1)).all(axis=1)  # NaN is not
+    within = ((shares >= 0) & (shares <= 1)).all(axis=0)  # NaN is not
     for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
         yield journey, "the answer has credit that is no number in 0..1"
     tolerance = np.maximum(0.01, 0.00005 * asked.lengths)  # contracts section 4
-    for number, column in enumerate(COLUMNS):
-        sums = np.add.reduceat(shares[:, number], asked.starts)
+    for phase, of_phase in zip(PHASES, shares, strict=True):
+        sums = np.add.reduceat(of_phase, asked.starts)
         off = np.abs(sums - 1) > tolerance
-        if column != "ihc":  # a phase in which nothing is engaged is all 0
+        if phase != "ihc":  # a phase in which nothing is engaged is all 0
             off &= sums > tolerance
         for journey in np.flatnonzero(off).tolist():
-            yield journey, f"the answer's {column} sums to {sums[journey]:.4f}"
+            yield journey, f"the answer's {phase} sums to {sums[journey]:.4f}"
 
 
-def normalised(shares: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Believed shares with every column of a journey summing to 1, or to 0 for a phase in which nothing is engaged."""
+def normalise(shares: NDArray[np.float64], lengths: NDArray[np.int64]) -> None:
+    """Make every phase of every journey sum to 1, or to 0 where nothing is engaged in it; in place."""
     if not len(lengths):
-        return shares
-    sums = np.add.reduceat(shares, np.cumsum(lengths) - lengths, axis=0)
-    sums = np.where(sums > 0.5, sums, np.inf)
-    normalised_shares: NDArray[np.float64] = shares / np.repeat(sums, lengths, axis=0)
-    return normalised_shares
+        return
+    for of_phase in shares:
+        sums = np.add.reduceat(of_phase, np.cumsum(lengths) - lengths)
+        # believed sums are about 1 or about 0
+        of_phase /= np.repeat(np.where(sums > 0.5, sums, np.inf), lengths)  # noqa: PLR2004
 
 
 def failure_reasons(failures: Any, conv_ids: Iterable[str]) -> dict[str, str]:  # noqa: ANN401 - any JSON
@@ -144,9 +142,7 @@ def failure_reasons(failures: Any, conv_ids: Iterable[str]) -> dict[str, str]:  
     reasons = {}
     for conv_id in conv_ids:
         named = re.compile(rf"(?<!\w){re.escape(conv_id)}(?!\w)")
-        reasons[conv_id] = next(
-            (one_line(text) for text in texts if named.search(text)), "the API gave no reason"
-        )
+        reasons[conv_id] = next((one_line(text) for text in texts if named.search(text)), "the API gave no reason")
     return reasons
 
 

@@ -13,9 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 DIGEST_BYTES = 16
-_SESSIONS_A_BLOCK = (
-    15_000  # some 5 MB of JSON: digests of any number of journeys take no more memory than this
-)
+_SESSIONS_A_BLOCK = 15_000  # some 5 MB of JSON: digests of any number of journeys take no more memory than this
 _NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
 
 
@@ -69,31 +67,28 @@ class WireJourneys:
     """
 
     def __init__(self, journeys: pa.Table) -> None:
-        columns = {name: journeys[name].combine_chunks() for name in journeys.column_names}
-        position = columns["position"].to_numpy()
+        position = journeys["position"].to_numpy()
         ends = np.append(np.flatnonzero(position == 0), len(position))
         self.starts: NDArray[np.int64] = ends[:-1]
         self.lengths: NDArray[np.int64] = np.diff(ends)
-        self._conv_id = columns["conv_id"]
-        self._session_id = columns["session_id"]
+        self._conv_id = journeys["conv_id"].take(pa.array(self.starts)).combine_chunks()  # one a journey
+        self._session_id = journeys["session_id"].combine_chunks()
         self._wire_conv_id, self._wire_session_id = _escaped(self._conv_id), _escaped(self._session_id)
-        self._time = columns["session_time"]
+        self._timestamp = journeys["session_time"].combine_chunks().cast(pa.timestamp("s")).cast(pa.string())
         is_last = np.zeros(len(position), dtype=np.int32)
         is_last[ends[1:] - 1] = 1
-        flags = [
-            columns["holder_engagement"],
-            columns["closer_engagement"],
-            is_last,
-            columns["impression_interaction"],
-        ]
-        self._endings, self._ending = _endings(columns["channel_name"], [np.asarray(flag) for flag in flags])
+        holder, closer, impression = (
+            journeys[flag].to_numpy()
+            for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
+        )
+        self._endings, self._ending = _endings(journeys["channel_name"], [holder, closer, is_last, impression])
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def conv_ids(self, journeys: NDArray[np.int64]) -> list[str]:
         """The conversion of each of `journeys`."""
-        ids: list[str] = self._conv_id.take(pa.array(self.starts[journeys])).to_pylist()
+        ids: list[str] = self._conv_id.take(pa.array(journeys)).to_pylist()
         return ids
 
     def session_ids(self, journeys: NDArray[np.int64]) -> list[str]:
@@ -107,20 +102,20 @@ class WireJourneys:
 
     def fragments(self, journeys: NDArray[np.int64]) -> Fragments:
         """The sessions of `journeys` as JSON."""
-        rows = self.rows(journeys)
-        taken = pa.array(rows)
+        lengths = self.lengths[journeys]
+        rows = pa.array(self.rows(journeys))
         objects = pc.binary_join_element_wise(
             '{"conversion_id":"',
-            self._wire_conv_id.take(taken),
+            self._wire_conv_id.take(pa.array(np.repeat(journeys, lengths))),
             '","session_id":"',
-            self._wire_session_id.take(taken),
+            self._wire_session_id.take(rows),
             '","timestamp":"',
-            self._time.take(taken).cast(pa.timestamp("s")).cast(pa.string()),
-            self._endings.take(pa.array(self._ending[rows])),
+            self._timestamp.take(rows),
+            self._endings.take(self._ending.take(rows)),
             "",
         )
         _, offsets, data = objects.buffers()
-        ends = np.frombuffer(offsets, dtype=np.int32)[np.append(0, np.cumsum(self.lengths[journeys]))]
+        ends = np.frombuffer(offsets, dtype=np.int32)[np.append(0, np.cumsum(lengths))]
         return Fragments(json=memoryview(data or b""), ends=ends.tolist())
 
     def digests(self, scope: bytes) -> pa.Array:
@@ -168,16 +163,16 @@ def _json_text(value: str) -> str:
     return msgspec.json.encode(value).decode()[1:-1]
 
 
-def _endings(channels: pa.Array, flags: list[NDArray[Any]]) -> tuple[pa.Array, NDArray[np.int32]]:
+def _endings(channels: pa.ChunkedArray, flags: list[NDArray[Any]]) -> tuple[pa.Array, pa.Array]:
     """Every end that a session's JSON can have (channel and flags), and which of them each session has."""
-    encoded = channels.dictionary_encode()
+    names = pc.unique(channels)
     endings = [
-        f'","channel_label":"{_json_text(name)}","holder_engagement":{code >> 3 & 1},"closer_engagement":{code >> 2 & 1},'
-        f'"conversion":{code >> 1 & 1},"impression_interaction":{code & 1}}},'
-        for name in encoded.dictionary.to_pylist()
+        f'","channel_label":"{_json_text(name)}","holder_engagement":{code >> 3 & 1},'
+        f'"closer_engagement":{code >> 2 & 1},"conversion":{code >> 1 & 1},"impression_interaction":{code & 1}}},'
+        for name in names.to_pylist()
         for code in range(16)
     ]
-    which = encoded.indices.to_numpy().astype(np.int32)
+    which = pc.index_in(channels, value_set=names).to_numpy()
     for flag in flags:
         which = which * 2 + flag
-    return pa.array(endings, pa.string()), which.astype(np.int32)
+    return pa.array(endings, pa.string()), pa.array(which.astype(np.int32))

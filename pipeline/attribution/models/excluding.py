@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def excluding(
-    channels: Collection[str], model: Callable[[JourneyArrays], Credit]
-) -> Callable[[JourneyArrays], Credit]:
+def excluding(channels: Collection[str], model: Callable[[JourneyArrays], Credit]) -> Callable[[JourneyArrays], Credit]:
     """The model computed on journeys without the sessions of these channels, which get 0.
 
     What they would have got goes to the sessions that are left, by the model's own rule. A journey of nothing

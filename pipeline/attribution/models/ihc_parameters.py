@@ -117,9 +117,7 @@ class _Field:
 
     def wrong(self, what: str) -> ModelError:
         fault = f"{self.path} {what}".strip()
-        return ModelError(
-            f"{self.origin} does not hold IHC parameters: {fault}; correct it or train it again"
-        )
+        return ModelError(f"{self.origin} does not hold IHC parameters: {fault}; correct it or train it again")
 
     def __getitem__(self, key: str) -> _Field:
         path = f"{self.path}.{key}" if self.path else key
@@ -139,11 +137,7 @@ class _Field:
 
     def number(self) -> float:
         number = self.value
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int | float)
-            or not 0 <= number <= LARGEST_FIGURE
-        ):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= LARGEST_FIGURE:
             raise self.wrong(f"must be a number from 0 to {LARGEST_FIGURE:.0f}, not {number!r}")
         return float(number)
 

@@ -91,9 +91,7 @@ def _chain(journeys: JourneyArrays, null_paths: JourneyArrays | None, order: int
     histories = [_histories(walk, channels, order) for walk in walks]
     states = np.unique(np.concatenate([[0], *map(np.unique, histories)]))
     if len(states) > MAX_STATES:
-        raise ModelError(
-            f"markov: order {order} has {len(states)} states, more than {MAX_STATES}; set a lower order"
-        )
+        raise ModelError(f"markov: order {order} has {len(states)} states, more than {MAX_STATES}; set a lower order")
     moves = np.zeros((len(states), len(states)))
     ends = np.zeros((len(walks), len(states)))
     for number, (walk, history) in enumerate(zip(walks, histories, strict=True)):

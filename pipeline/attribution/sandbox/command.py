@@ -28,9 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             outage_after=options.outage_after,
         )
         limits = Limits(options.max_customer_journeys, options.max_sessions, options.max_megabytes * 2**20)
-        asyncio.run(
-            _serve(Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults), options.host, options.port)
-        )
+        asyncio.run(_serve(Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults), options.host, options.port))
     except (OSError, ValueError) as error:
         sys.exit(f"ihc-sandbox: {error}")
 
@@ -73,9 +71,7 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        sandbox.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1
-    )
+    runner = web.AppRunner(sandbox.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -67,13 +67,9 @@ def decode_request(body: bytes, max_journeys: int, max_sessions: int) -> Request
     if not sessions:
         raise RefusedRequestError("customer_journeys is empty")
     if len(sessions) > max_sessions:
-        raise RefusedRequestError(
-            f"{len(sessions)} sessions in one request, at most {max_sessions} are allowed", 413
-        )
+        raise RefusedRequestError(f"{len(sessions)} sessions in one request, at most {max_sessions} are allowed", 413)
     if (journeys := len(request.conversions)) > max_journeys:
-        raise RefusedRequestError(
-            f"{journeys} journeys in one request, at most {max_journeys} are allowed", 413
-        )
+        raise RefusedRequestError(f"{journeys} journeys in one request, at most {max_journeys} are allowed", 413)
     if len({(session.conversion_id, session.session_id) for session in sessions}) < len(sessions):
         raise RefusedRequestError("a session is in the same journey twice")
     return request
@@ -85,9 +81,7 @@ def compute(request: Request, conv_type_id: str) -> list[Value]:
     Raises `RefusedRequestError` for a timestamp that does not parse and for an unknown conversion type.
     """
     sessions = request.customer_journeys
-    conversion = (
-        pa.array([session.conversion_id for session in sessions]).dictionary_encode().indices.to_numpy()
-    )
+    conversion = pa.array([session.conversion_id for session in sessions]).dictionary_encode().indices.to_numpy()
     time = _epoch_seconds([session.timestamp for session in sessions])
     order = np.lexsort((time, conversion))
     channel = pa.array([session.channel_label for session in sessions]).dictionary_encode()
@@ -123,12 +117,8 @@ def _epoch_seconds(timestamps: list[str]) -> NDArray[np.int64]:
     formed = pc.match_substring_regex(texts, _TIMESTAMP).to_numpy(zero_copy_only=False)
     try:
         if not formed.all():
-            raise RefusedRequestError(
-                f"timestamp {timestamps[int(formed.argmin())]!r} is not YYYY-MM-DD HH:MM:SS"
-            )
-        local: NDArray[Any] = (
-            pc.utf8_slice_codeunits(texts, 0, 19).cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
-        )
+            raise RefusedRequestError(f"timestamp {timestamps[int(formed.argmin())]!r} is not YYYY-MM-DD HH:MM:SS")
+        local: NDArray[Any] = pc.utf8_slice_codeunits(texts, 0, 19).cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid as error:
         raise RefusedRequestError(f"a timestamp is no time: {error}") from error
     return local - np.array([_offset_seconds(text[20:]) for text in timestamps], dtype=np.int64)

@@ -15,9 +15,7 @@ _MARK = 0.987654321
 
 
 def _lose_session(values: list[Value]) -> None:
-    longest = max(
-        values, key=lambda value: sum(other.conversion_id == value.conversion_id for other in values)
-    )
+    longest = max(values, key=lambda value: sum(other.conversion_id == value.conversion_id for other in values))
     values.remove(longest)
 
 
@@ -72,9 +70,7 @@ def _check_kind(kind: str) -> None:
         "503-date",
     }:
         known = ", ".join(sorted({*TAMPERINGS, *INSTEAD, *BREAKS}))
-        raise ValueError(
-            f"unknown fault {kind!r}; known are {known}, 429-date, 503-date and any HTTP status from 300"
-        )
+        raise ValueError(f"unknown fault {kind!r}; known are {known}, 429-date, 503-date and any HTTP status from 300")
 
 
 class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -51,9 +51,7 @@ class Seen:
     asked: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
-    requests: deque[tuple[float, float, int]] = field(
-        default_factory=lambda: deque(maxlen=_REQUESTS_REMEMBERED)
-    )
+    requests: deque[tuple[float, float, int]] = field(default_factory=lambda: deque(maxlen=_REQUESTS_REMEMBERED))
 
     def as_document(self) -> dict[str, Any]:
         """The statistics as `/statistics` shows them."""
@@ -74,9 +72,7 @@ class Seen:
 class Sandbox:
     """One API, its limits, its key if it demands one, and its faults, which can change while it serves."""
 
-    def __init__(
-        self, limits: Limits | None = None, key: str | None = None, faults: Faults | None = None
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, key: str | None = None, faults: Faults | None = None) -> None:
         self.limits = limits or Limits()
         self.seen = Seen()
         self._key = key
@@ -165,9 +161,7 @@ class Sandbox:
         if self._faults.retry_after is not None and status in (429, 503):
             at = time.time() + self._faults.retry_after
             response.headers["Retry-After"] = (
-                email.utils.formatdate(at, usegmt=True)
-                if fault.endswith("-date")
-                else str(self._faults.retry_after)
+                email.utils.formatdate(at, usegmt=True) if fault.endswith("-date") else str(self._faults.retry_after)
             )
         return response
 
@@ -181,9 +175,7 @@ class Sandbox:
         document = {
             "statusCode": 206 if failing else 200,
             "value": values,
-            "partialFailureErrors": [
-                {"conversion_id": name, "error": "failed on demand"} for name in sorted(failing)
-            ],
+            "partialFailureErrors": [{"conversion_id": name, "error": "failed on demand"} for name in sorted(failing)],
         }
         body = encode(msgspec.json.encode(document))
         if fault == "truncated":

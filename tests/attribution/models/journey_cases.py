@@ -56,6 +56,4 @@ def journeys_of_sessions(draw: st.DrawFn, *, at_least: int = 0) -> list[list[Ses
     return journeys
 
 
-PATHS = st.lists(
-    st.lists(st.sampled_from("ABCD"), min_size=1, max_size=5).map("".join), min_size=1, max_size=8
-)
+PATHS = st.lists(st.lists(st.sampled_from("ABCD"), min_size=1, max_size=5).map("".join), min_size=1, max_size=8)

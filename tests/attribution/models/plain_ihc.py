@@ -72,7 +72,5 @@ def plain_ihc(journey: list[Session]) -> list[tuple[float, float, float, float]]
 
     present = [name for name in phases if any(phases[name])]
     total = sum(SHIPPED["phase_weights"][name] for name in present)
-    ihc = [
-        sum(SHIPPED["phase_weights"][name] / total * phases[name][i] for name in present) for i in range(size)
-    ]
+    ihc = [sum(SHIPPED["phase_weights"][name] / total * phases[name][i] for name in present) for i in range(size)]
     return list(zip(phases["initializer"], phases["holder"], phases["closer"], ihc, strict=True))

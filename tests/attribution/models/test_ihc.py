@@ -157,9 +157,7 @@ def test_the_shipped_curves_between_and_at_their_knots() -> None:
 
 def test_a_phase_whose_weights_are_zero_is_as_if_nothing_was_engaged() -> None:
     no_closer = replace(ROUND, channel_weights={"X": (1.0, 1.0, 0.0)})
-    initializer, holder, closer, ihc = phases_of(
-        at(0, holder=False), at(10.5, holder=False), parameters=no_closer
-    )
+    initializer, holder, closer, ihc = phases_of(at(0, holder=False), at(10.5, holder=False), parameters=no_closer)
     assert (holder, closer) == ([0.0, 0.0], [0.0, 0.0])
     assert ihc == initializer == pytest.approx([5 / 6, 1 / 6], abs=1e-12)
 

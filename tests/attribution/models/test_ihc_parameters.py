@@ -97,9 +97,7 @@ def test_what_is_shipped() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(
-    fault: Callable[[dict[str, Any]], None], message: str, tmp_path: Path
-) -> None:
+def test_what_cannot_be_used_is_named(fault: Callable[[dict[str, Any]], None], message: str, tmp_path: Path) -> None:
     parameters = content()
     fault(parameters)
     path = tmp_path / "mine.json"

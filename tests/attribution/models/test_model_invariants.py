@@ -79,9 +79,7 @@ def test_the_order_of_journeys_does_not_matter(data: st.DataObject) -> None:
 
 @EVERY_MODEL
 @given(journeys_of_sessions(at_least=1), st.permutations([*CHANNELS, "not here"]))
-def test_the_numbering_of_channels_does_not_matter(
-    journeys: list[list[Session]], channels: list[str]
-) -> None:
+def test_the_numbering_of_channels_does_not_matter(journeys: list[list[Session]], channels: list[str]) -> None:
     for name, model in MODELS.items():
         assert_same(name, columns(model(arrays(journeys))), columns(model(arrays(journeys, tuple(channels)))))
 
@@ -92,9 +90,7 @@ def test_the_names_of_channels_matter_only_where_they_mean_something(
     journeys: list[list[Session]], names: list[str]
 ) -> None:
     renamed = dict(zip(CHANNELS, names, strict=True))
-    others = [
-        [session._replace(channel=renamed[session.channel]) for session in journey] for journey in journeys
-    ]
+    others = [[session._replace(channel=renamed[session.channel]) for session in journey] for journey in journeys]
     for name in sorted({*EMBEDDED_MODELS} - {"ihc-local", "last-non-direct"}):
         assert_same(name, columns(MODELS[name](arrays(journeys))), columns(MODELS[name](arrays(others))))
 

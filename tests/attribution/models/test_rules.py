@@ -27,9 +27,7 @@ def test_last_non_direct_knows_direct_traffic_by_its_usual_names(name: str) -> N
 def test_position_based_and_time_decay_as_they_are_by_name() -> None:
     # a week halves
     journeys = journeys_of("ABCDE", hours=[[0, 168, 168, 336, 336]])
-    ushaped, decay = (
-        load_model(name, "default").credit(journeys) for name in ("position-based", "time-decay")
-    )
+    ushaped, decay = (load_model(name, "default").credit(journeys) for name in ("position-based", "time-decay"))
     assert ushaped.ihc == pytest.approx([6 / 15, 1 / 15, 1 / 15, 1 / 15, 6 / 15], abs=1e-12)
     assert decay.ihc == pytest.approx([1 / 13, 2 / 13, 2 / 13, 4 / 13, 4 / 13], abs=1e-12)
 

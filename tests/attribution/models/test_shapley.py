@@ -81,9 +81,7 @@ def test_the_sample_is_within_its_error() -> None:
     few, many = (np.array(game.sampled_values(permutations)) for permutations in (400, 6400))
     assert (many[:, 1] > 0).all()
     assert (np.abs(many[:, 0] - exact) <= 4 * many[:, 1]).all()
-    assert few[:, 1] / many[:, 1] == pytest.approx(
-        4, rel=0.3
-    )  # four times the error with a 16th of the orders
+    assert few[:, 1] / many[:, 1] == pytest.approx(4, rel=0.3)  # four times the error with a 16th of the orders
     assert few[:, 0].sum() == pytest.approx(exact.sum(), abs=1e-12)
 
 
@@ -103,8 +101,5 @@ def test_with_null_paths_there_is_a_limit_to_the_channels() -> None:
     assert len(channel_values(paths, paths)) == 63
     with pytest.raises(ModelError) as error:
         channel_values(paths, journeys_of(["one more"]))
-    assert (
-        str(error.value)
-        == "shapley: 64 channels are more than the 63 it can tell apart; group the small ones"
-    )
+    assert str(error.value) == "shapley: 64 channels are more than the 63 it can tell apart; group the small ones"
     assert shapley(journeys_of([f"{number}" for number in range(100)])).ihc.tolist() == [0.01] * 100
