@@ -23,7 +23,7 @@ class IntervalParameter(luigi.DateIntervalParameter):
         """The interval that `value` writes."""
         try:
             interval = super().parse(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise IntervalError(
                 f"the date interval {value!r} is malformed; write 2023-08-29-2023-09-08 (end exclusive), "
                 "2023-09-01, 2023-W36, 2023-09 or 2023"

@@ -19,7 +19,7 @@ from targets.fingerprint import Stamp
 _ROW_GROUP = 131_072
 _KEY = b"stamp"
 
-_read_before: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+_read_before: dict[Path, tuple[tuple[int, int, int], tuple[Stamp, dict[str, Any]]]] = {}
 
 
 class ParquetTarget(luigi.Target):
@@ -39,15 +39,14 @@ class ParquetTarget(luigi.Target):
     def stamp(self) -> Stamp | None:
         """The file's stamp, None without a file. Raises `UnreadableTargetError`."""
         footer = self._footer()
-        return None if footer is None else Stamp(footer["fingerprint"], footer["content"])
+        return None if footer is None else footer[0]
 
     def notes(self) -> dict[str, Any]:
         """What the writer noted beside the rows. Raises `UnreadableTargetError`."""
         footer = self._footer()
         if footer is None:
             raise UnreadableTargetError(f"{self.path} is missing; rerun to build it")
-        notes: dict[str, Any] = footer["notes"]
-        return notes
+        return footer[1]
 
     def read(self) -> pa.Table:
         """All rows, with the target's schema. Raises `UnreadableTargetError`."""
@@ -72,7 +71,7 @@ class ParquetTarget(luigi.Target):
                 stamp = {"fingerprint": fingerprint, "content": content, "notes": dict(notes or {})}
                 writer.add_key_value_metadata({_KEY: json.dumps(stamp, sort_keys=True).encode()})
 
-    def _footer(self) -> dict[str, Any] | None:
+    def _footer(self) -> tuple[Stamp, dict[str, Any]] | None:
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -85,15 +84,15 @@ class ParquetTarget(luigi.Target):
             _read_before[self.path] = known
         return known[1]
 
-    def _parse_footer(self) -> dict[str, Any]:
+    def _parse_footer(self) -> tuple[Stamp, dict[str, Any]]:
         try:
             metadata = pq.read_metadata(self.path).metadata or {}
-            footer: dict[str, Any] = json.loads(metadata[_KEY])
+            footer = json.loads(metadata[_KEY])
+            return Stamp(footer["fingerprint"], footer["content"]), footer["notes"]
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(str(error)) from error
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise self._unreadable("it has no stamp of this pipeline") from error
-        return footer
 
     def _unreadable(self, reason: str) -> UnreadableTargetError:
         reason = " ".join(reason.split())

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
+from pipeline.source.schema import CONVERSIONS, SESSIONS
+from targets.parquet import ParquetTarget
 
 _ALWAYS = -(2**62)
 _MEMORY_LIMIT = "1GB"
@@ -62,7 +64,8 @@ def build_journeys(
 
     A journey holds its user's sessions with `conv_time - lookback_days * 24 h <= session time <= conv_time` (0 days: no
     limit), strictly after the user's previous conversion in `previous_files`, the most recent `max_sessions` of them.
-    A conversion without a session has no rows. Raises `JourneyError` for a session that is in a journey twice.
+    A conversion without a session has no rows. Raises `JourneyError` for a session that is in a journey twice,
+    `UnreadableTargetError` for a damaged file.
     """
     if not conversions.num_rows or not session_files:
         return JOURNEYS.empty_table()
@@ -77,6 +80,7 @@ def build_journeys(
                 engine.register("previous", conversions.schema.empty_table())
             journeys = engine.sql(sql).to_arrow_table().cast(JOURNEYS)
     except duckdb.Error as error:
+        _name_damaged_file(session_files, previous_files)
         raise JourneyError(f"the journeys cannot be built: {str(error).splitlines()[0]}") from error
     _refuse_repeated_sessions(journeys)
     return journeys
@@ -84,6 +88,12 @@ def build_journeys(
 
 def _register_files(engine: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
     engine.read_parquet([str(file) for file in files]).create_view(name)
+
+
+def _name_damaged_file(session_files: Sequence[Path], previous_files: Sequence[Path]) -> None:
+    for files, schema in ((session_files, SESSIONS), (previous_files, CONVERSIONS)):
+        for file in files:
+            ParquetTarget(file, schema).read()  # which, other than DuckDB, says which file and what to do
 
 
 def _refuse_repeated_sessions(journeys: pa.Table) -> None:

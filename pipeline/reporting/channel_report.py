@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -47,19 +48,23 @@ def ratio(dividend: pd.Series[float], divisor: pd.Series[float]) -> pd.Series[fl
 
 def to_csv(report: pd.DataFrame) -> str:
     """The report as CSV: numbers unrounded, empty where there is no number."""
-    return report.to_csv(index=False, lineterminator="\n")
+    names = ["channel_name", *map(_quoted, report["channel_name"])]
+    others = report[COLUMNS[1:]].to_csv(index=False, lineterminator="\n").splitlines()
+    return "".join(f"{name},{rest}\n" for name, rest in zip(names, others, strict=True))
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """The report that `to_csv` wrote, number for number; a channel called NA stays one."""
-    texts = {"channel_name": "str", "date": "str"}
-    return pd.read_csv(
-        path,
-        dtype=texts,
-        keep_default_na=False,
-        na_values={"CPO": [""], "ROAS": [""]},
-        float_precision="round_trip",
-    )
+    report = pd.read_csv(path, dtype="str", keep_default_na=False)
+    # Not left to read_csv, which rounds differently in each version of pandas.
+    numbers = report.columns.difference(_KEY)
+    report[numbers] = report[numbers].replace("", "nan").astype("float64")
+    return report
+
+
+def _quoted(name: str) -> str:
+    # Python's csv leaves a lone carriage return unquoted before 3.13, and readers take it for the end of a row.
+    return '"' + name.replace('"', '""') + '"' if re.search(r'[",\r\n]', name) else name
 
 
 def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:

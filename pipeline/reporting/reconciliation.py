@@ -100,12 +100,12 @@ def check_books(books: Mapping[str, Any]) -> None:
     off = []
     if accounted != books["conversions"]:
         off.append(f"conversions accounted for are {accounted}, in the source {books['conversions']}")
-    if abs(books["ihc"] - books["attributed"]) > _IHC_TOLERANCE * max(1, books["attributed"]):
+    if not abs(books["ihc"] - books["attributed"]) <= _IHC_TOLERANCE * max(1, books["attributed"]):  # nor if it is NaN
         off.append(
             f"the report's ihc is off its {books['attributed']} attributed conversions by "
             f"{books['ihc'] - books['attributed']:+.9f}"
         )
-    if abs(credited - books["revenue"]) > _CENT:
+    if not abs(credited - books["revenue"]) <= _CENT:
         off.append(
             f"attributed plus unattributed revenue is off the revenue by {credited - books['revenue']:+.2f} euro"
         )

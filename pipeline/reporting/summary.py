@@ -15,7 +15,7 @@ def totals_by_channel(report: pd.DataFrame) -> pd.DataFrame:
     """The report's sums by channel, most credited first, and a last row `total`; CPO and ROAS of the sums."""
     totals = report.groupby("channel_name", sort=True)[["cost", "ihc", "ihc_revenue"]].sum()
     totals = totals.sort_values("ihc", ascending=False, kind="stable")
-    totals.loc["total"] = totals.sum()
+    totals = pd.concat([totals, totals.sum().to_frame("total").T])  # not by label: a channel may be called total
     totals["CPO"] = ratio(totals["cost"], totals["ihc"])
     totals["ROAS"] = ratio(totals["ihc_revenue"], totals["cost"])
     return totals

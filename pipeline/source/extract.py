@@ -90,6 +90,7 @@ def first_session_day(database: Database) -> dt.date | None:
             found = connection.query(
                 queries(database).FIRST_SESSION_DATE_AFTER, after, schema=pa.schema([("date", _TEXT)])
             )
+            _refuse_damaged_text(found, f"{database.name}, dates of session_sources")
             after = found["date"][0].as_py()
             if not after:
                 return None
@@ -109,16 +110,16 @@ def history_start(first_session: dt.date | None, first_conversion: dt.date) -> d
 
 
 def source_dates(database: Database) -> dict[str, dict[str, int]]:
-    """Per table, every date as it is written and how many rows have it. Raises `DatabaseError`."""
+    """Per table, every date as it is written and how many rows have it. Raises `DatabaseError`, `SourceError`."""
     with database.connect() as connection:
-        return {
-            table: dict(zip(*connection.query(sql, schema=_DATES).to_pydict().values(), strict=True))
-            for table, sql in queries(database).DATES.items()
-        }
+        dates = {table: connection.query(sql, schema=_DATES) for table, sql in queries(database).DATES.items()}
+    for table, rows in dates.items():
+        _refuse_damaged_text(rows, f"{database.name}, dates of {table}")
+    return {table: dict(zip(*rows.to_pydict().values(), strict=True)) for table, rows in dates.items()}
 
 
 def undated_rows(database: Database) -> dict[str, dict[str, int]]:
-    """Of `source_dates`, those that are malformed: their rows belong to no day. Raises `DatabaseError`."""
+    """Of `source_dates`, those that are malformed: their rows belong to no day. Raises `DatabaseError`, `SourceError`."""
     return {
         table: {date: rows for date, rows in dates.items() if parse_date(date) is None}
         for table, dates in source_dates(database).items()
@@ -137,13 +138,15 @@ def parse_date(text: str) -> dt.date | None:
 def _read(database: Database, sql: str, day: dt.date, schema: pa.Schema) -> pa.Table:
     with database.connect() as connection:
         rows = connection.query(sql, day.isoformat(), schema=schema)
+    _refuse_damaged_text(rows, f"{database.name} on {day}")
+    return rows
+
+
+def _refuse_damaged_text(rows: pa.Table, place: str) -> None:
     try:
         rows.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"{database.name} on {day}: a text is not UTF-8 ({error}); correct it in the source"
-        ) from error
-    return rows
+        raise SourceError(f"{place}: a text is not UTF-8 ({error}); correct it in the source") from error
 
 
 def _seconds(times: pa.ChunkedArray, day: dt.date) -> pa.ChunkedArray:

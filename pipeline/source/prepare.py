@@ -29,15 +29,20 @@ def check_source(source: Database) -> None:
 def create_indexes(source: Database) -> None:
     """Create the indexes that make one day's rows cheap to find, where the database is ours to write."""
     with source.connect() as connection:
-        present = set(connection.query(queries(source).EXISTING_INDEXES).to_pydict().get("name", []))
-        missing = {name: sql for name, sql in queries(source).INDEXES.items() if name not in present}
+        sql = queries(source)
+        present = set(connection.query(sql.TABLES_AND_INDEXES)["name"].to_pylist())
+        missing = [
+            sql.CREATE_INDEX.format(name=name, table=table, columns=columns)
+            for name, (table, columns) in sql.INDEXES.items()
+            if name not in present and table in present
+        ]
         if source.read_only:
             if missing:
-                logger.info("the source is opened read-only; a run is faster with: %s", "; ".join(missing.values()))
+                logger.info("the source is opened read-only; a run is faster with: %s", "; ".join(missing))
             return
-        for sql in missing.values():
+        for statement in missing:
             with connection.transaction():
-                connection.execute(sql.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS"))
+                connection.execute(statement)
 
 
 def belongs_to(root: Path, source: Database) -> bool:

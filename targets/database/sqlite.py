@@ -7,7 +7,7 @@ locks on a file. The driver is used below its DB-API layer, whose import costs m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -28,7 +28,8 @@ def open_url(url: str, *, read_only: bool) -> SqliteDatabase:
     """The database of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
     prefix, _, path = url.partition("///")
     if prefix != "sqlite:" or not path or path == ":memory:":
-        raise DatabaseError(f"{url!r} names no SQLite file; write it as sqlite:///folder/file.db")
+        # The URL is not repeated: it may hold a password.
+        raise DatabaseError("the database URL names no SQLite file; write it as sqlite:///folder/file.db")
     return SqliteDatabase(Path(path).absolute(), read_only)
 
 
@@ -127,7 +128,8 @@ class _SqliteConnection:
         try:
             yield
         except BaseException:
-            self.execute("ROLLBACK")
+            with suppress(adbc_driver_manager.Error):  # a full disk, for one, SQLite has rolled back itself
+                self.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
 

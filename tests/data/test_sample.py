@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
@@ -48,11 +47,9 @@ class Database:
         with closing(sqlite3.connect(path)) as database:
             self.sessions = [*map(Session._make, database.execute("SELECT * FROM session_sources"))]
             self.orders = [*map(Order._make, database.execute("SELECT * FROM conversions"))]
-            cost_rows: list[tuple[str, float | None]] = database.execute(
-                "SELECT session_id, cost FROM session_costs"
-            ).fetchall()
-        self.costs = dict(cost_rows)
-        assert len(self.costs) == len(cost_rows)
+            costs: list[tuple[str, float | None]] = database.execute("SELECT * FROM session_costs").fetchall()
+        self.costs = dict(costs)
+        assert len(self.costs) == len(costs)
         visits: dict[str, list[Session]] = {order.user_id: [] for order in self.orders}
         for session in self.sessions:
             if session.user_id in visits:
@@ -94,10 +91,8 @@ def test_the_sample_has_the_size_and_the_days_of_the_reference(database: Databas
     assert len(database.orders) == 2_000
     assert len({visit.channel_name for visit in database.sessions}) == 16
     assert len({(visit.channel_name, visit.event_date) for visit in database.sessions}) == 150
-    assert {visit.event_date for visit in database.sessions} == {
-        *("2023-08-29", "2023-08-30", "2023-08-31", "2023-09-01", "2023-09-02"),
-        *("2023-09-03", "2023-09-04", "2023-09-05", "2023-09-06", "2023-09-07"),
-    }
+    days = ("08-29", "08-30", "08-31", "09-01", "09-02", "09-03", "09-04", "09-05", "09-06", "09-07")
+    assert {visit.event_date for visit in database.sessions} == {f"2023-{day}" for day in days}
 
 
 def test_ids_are_64_hexadecimal_digits_and_unique(database: Database) -> None:
@@ -168,9 +163,8 @@ def test_channels_that_nobody_bills_cost_nothing(database: Database) -> None:
 
 
 def test_revenue_is_in_cents_and_adds_up_as_in_the_reference(database: Database) -> None:
-    revenue = [order.revenue for order in database.orders]
-    assert all(euro == round(euro, 2) > 0 for euro in revenue)
-    assert sum(revenue) == pytest.approx(113_468, rel=0.03)
+    assert all(order.revenue == round(order.revenue, 2) > 0 for order in database.orders)
+    assert sum(order.revenue for order in database.orders) == pytest.approx(113_468, rel=0.03)
 
 
 def test_the_tables_declare_neither_keys_nor_indexes(tmp_path: Path) -> None:
@@ -209,14 +203,9 @@ def test_a_small_sample_holds_every_kind_of_user(tmp_path: Path, scale: float, s
     assert len(database.costs) < len(database.sessions)
 
 
-def run(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "data.sample", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
-    )
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "data.sample", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_command_prints_the_path_and_the_size(tmp_path: Path) -> None:
@@ -228,11 +217,10 @@ def test_the_command_prints_the_path_and_the_size(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    for name, seed, hash_seed in (("first", "7", "1"), ("second", "7", "2"), ("third", "8", "1")):
-        assert run(str(tmp_path / name), "--scale", "0.05", "--seed", seed, hash_seed=hash_seed).returncode == 0
+    for name, seed in (("first", "7"), ("second", "7"), ("third", "8")):
+        assert run(str(tmp_path / name), "--scale", "0.05", "--seed", seed).returncode == 0
     first, second, third = ((tmp_path / name).read_bytes() for name in ("first", "second", "third"))
-    assert first == second
-    assert first != third
+    assert first == second != third
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
@@ -262,7 +250,6 @@ def test_force_replaces_a_database_and_its_journals(tmp_path: Path) -> None:
         (["x.db", "--scale", "nan"], "--scale must be between 0.005 and 1000, not nan"),
         (["x.db", "--scale", "big"], "argument --scale: invalid float value: 'big'"),
         (["x.db", "--days", "0"], "--days must be between 1 and 3650, not 0"),
-        (["x.db", "--days", "2.5"], "argument --days: invalid int value: '2.5'"),
         (["x.db", "--seed", "-1"], "--seed must not be negative, not -1"),
         (["."], "is a folder; name a file in it"),
         ([], "the following arguments are required: PATH"),
@@ -301,8 +288,8 @@ def test_an_interrupted_run_leaves_the_old_database_and_nothing_else(tmp_path: P
         "from data.sample import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", code, str(path), "--scale", "20", "--force"]
+    deadline = time.monotonic() + 30
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 30
         while sum(file.stat().st_size for file in tmp_path.iterdir()) < 1_000_000:
             assert time.monotonic() < deadline
             time.sleep(0.02)

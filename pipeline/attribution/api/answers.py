@@ -1,8 +1,8 @@
 """Kept answers: every journey the API was ever paid for, found again by what was asked.
 
-A folder per scope (endpoint, conversion type, redistribution), in it Parquet files of some journeys each, named by the
-digest of their bytes. Files are written whole, never changed, and merged when a run ends, so writers, readers and kills
-cannot hurt one another.
+A folder per scope (endpoint, conversion type, redistribution), in it Parquet files of some journeys each,
+named by the digest of their bytes. Files are written whole, never changed, and merged when a run ends, so
+writers, readers and kills cannot hurt one another.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ SEGMENT = pa.schema(
 )
 """One row per answered journey.
 
-journey is the digest of what was asked, answered_at is in UTC epoch milliseconds, shares are the numbers as the API gave
+journey is the digest of what was asked, answered_at is in UTC epoch milliseconds, shares are the numbers as
+the API gave
 them: initializer, holder, closer and ihc of the first session, of the second, and so on.
 """
 
@@ -100,9 +101,10 @@ class AnswerStore:
     def find(
         self, scope: Scope, digests: pa.Array, lengths: NDArray[np.int64], refresh_before: int | None = None
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Whether each journey has an answer, and the newest one: a row per `PHASES`, a column per session, NaN without.
+        """Whether each journey has an answer, and the newest one.
 
-        `lengths` are the journeys' sessions. Raises `UnreadableTargetError` for a damaged file.
+        `lengths` are the journeys' sessions. Answers have a row per `PHASES` and a column per session, NaN without.
+        Raises `UnreadableTargetError` for a damaged file.
         """
         return _undisturbed(lambda: self._find(scope, digests, lengths, refresh_before))
 
@@ -129,7 +131,7 @@ class AnswerStore:
     def keep(
         self, scope: Scope, digests: Sequence[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]
     ) -> None:
-        """Keep one answer a journey; they are on disk when this returns. Raises `AttributionError` if they cannot be."""
+        """Keep one answer a journey; on disk when this returns. Raises `AttributionError` if that fails."""
         answered_at = np.full(len(digests), time.time_ns() // 1_000_000)
         offsets = np.append(0, np.cumsum(lengths) * len(PHASES)).astype(np.int32)
         columns = [

@@ -15,10 +15,12 @@ from pipeline.attribution.api.answers import AnswerStore
 from pipeline.attribution.api.client import Client
 from pipeline.attribution.api.recording import Recorder
 from pipeline.attribution.api.run import Run
+from pipeline.attribution.api.secret import Secret
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Progress, Statistics
-from pipeline.attribution.api.verifying import PHASES, normalise
+from pipeline.attribution.api.verifying import normalise
 from pipeline.attribution.api.wire import WireJourneys
+from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
 
 _SECONDS_BETWEEN_REPORTS = 1.0
@@ -29,8 +31,7 @@ class ApiResult:
     """What became of the journeys.
 
     Attributes:
-        credit: conv_id, session_id, initializer, holder, closer, ihc (float64) of every session of the answered journeys,
-            in the order of the journeys; ihc sums to 1 per journey, a phase to 1 or 0.
+        credit: the columns `pipeline.attribution.schema.CREDIT`, of the answered journeys in their order.
         rejected: the reason, by conv_id.
         statistics: the run's counters.
 
@@ -51,13 +52,15 @@ def attribute(
 ) -> ApiResult:
     """The API's credit for `journeys` (`pipeline.journeys.schema.JOURNEYS`, sorted by its key).
 
-    Journeys with a kept answer are not asked for, except where it was given before `refresh_before` (UTC epoch
-    milliseconds). `progress` is called about once a second and at the end, also of a failure, in another thread. Without
-    journeys nothing is sent.
+    Journeys with a kept answer are not asked for, except where it was given before `refresh_before` (UTC
+    epoch milliseconds). `progress` is called about once a second and at the end, also of a failure, in
+    another thread. Without journeys nothing is sent.
 
-    Raises `ApiKeyError`, `ApiUnavailableError` and `ApiError`; whatever was answered until then is kept and not paid again.
+    Raises `ApiKeyError`, `ApiUnavailableError` and `ApiError`; whatever was answered until then is kept and
+    not paid again.
     """
     started = time.monotonic()
+    key = Secret(key)
     scope = settings.scope
     sheet = WireJourneys(journeys)
     digests = sheet.digests(scope.canonical())
@@ -111,13 +114,11 @@ def _credit(journeys: pa.Table, sheet: WireJourneys, shares: NDArray[np.float64]
     """The credit of every journey that is not rejected. Raises `AttributionError` if one is neither."""
     is_answered = np.ones(len(sheet), dtype=bool)
     is_answered[[*rejected]] = False
-    ids = journeys.select(["conv_id", "session_id"])
+    keys = journeys.select(["conv_id", "session_id"])
     if rejected:
         rows = np.repeat(is_answered, sheet.lengths)
-        ids, shares = ids.filter(pa.array(rows)), shares[:, rows]
+        keys, shares = keys.filter(pa.array(rows)), shares[:, rows]
     if np.isnan(shares).any():
         raise AttributionError("a journey was neither answered nor rejected; this is a bug of the API client")
     normalise(shares, sheet.lengths[is_answered])
-    for phase, of_phase in zip(PHASES, shares, strict=True):
-        ids = ids.append_column(phase, pa.array(of_phase))
-    return ids
+    return pa.table([*keys.columns, *shares], schema=CREDIT)

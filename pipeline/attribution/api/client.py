@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Self
+from typing import Self
 
 import aiohttp
 import msgspec
@@ -64,8 +64,8 @@ Outcome = Answered | Refused | TooFast | Failed
 class Client:
     """A pool of connections to the API; `async with` opens and closes it.
 
-    The key leaves in the header of requests to the one endpoint, and appears nowhere else: redirects are not followed,
-    and no exception of aiohttp, some of which hold the headers, is passed on.
+    The key leaves in the header of requests to the one endpoint, and appears nowhere else: redirects are
+    not followed, and no exception of aiohttp, some of which hold the headers, is passed on.
     """
 
     def __init__(self, settings: ApiSettings, key: str) -> None:
@@ -128,15 +128,17 @@ class Client:
             return TooFast(f"HTTP {status}", retry_after_seconds(headers))
         if status in _PASSING or status >= 500:  # noqa: PLR2004
             return Failed(f"HTTP {status}")
-        self._give_up(status, reason, headers)
+        raise self._final(status, reason, headers)
 
-    def _give_up(self, status: int, reason: str, headers: Mapping[str, str]) -> NoReturn:
+    def _final(self, status: int, reason: str, headers: Mapping[str, str]) -> ApiError:
         if status in _KEY_REFUSED:
-            raise ApiKeyError(f"the key was refused ({reason}); check IHC_API_KEY, then run again")
+            return ApiKeyError(f"the key was refused ({reason}); check IHC_API_KEY, then run again")
         if 300 <= status < 400:  # noqa: PLR2004
             target = self._redacted(one_line(headers.get("Location", "nowhere")))
-            raise ApiError(f"API_URL redirects to {target} ({reason}); the key goes nowhere else, so set the final URL")
-        raise ApiError(
+            return ApiError(
+                f"API_URL redirects to {target} ({reason}); the key goes nowhere else, so set the final URL"
+            )
+        return ApiError(
             f"the API at {self._settings.api_url} answered {reason}; check API_URL and the account, then run again"
         )
 

@@ -31,8 +31,8 @@ class Backoff:
 class Gate:
     """Bounds requests in flight and a second, and holds all of them back when the API asks for it.
 
-    After a 429 or 503 only half as many requests may be in flight, down to one; each round of answers adds one again.
-    Requests that were under way when the limit fell do not lower it further.
+    After a 429 or 503 only half as many requests may be in flight, down to one; each round of answers adds
+    one again. Requests that were under way when the limit fell do not lower it further.
     """
 
     def __init__(self, concurrency: int, requests_per_second: float, backoff: Backoff) -> None:

@@ -19,13 +19,15 @@ def lower_bound(sizes: ArrayLike, max_journeys: int, max_sessions: int) -> int:
 def pack(sizes: ArrayLike, max_journeys: int, max_sessions: int) -> list[NDArray[np.int64]]:
     """The requests that hold every journey once and whole, each as the ascending indices of its journeys.
 
-    `sizes` are the journeys' sessions, at least 1. A request holds at most `max_journeys` journeys and `max_sessions`
-    sessions. The same sizes give the same requests. Raises `AttributionError` for a journey longer than a request.
+    `sizes` are the journeys' sessions, at least 1. A request holds at most `max_journeys` journeys and
+    `max_sessions` sessions. The same sizes give the same requests. Raises `AttributionError` for a journey
+    longer than a request.
 
-    Requests are filled one after the other, the longest journey that fits first. Alone, that would spend the sessions of
-    the first requests on few long journeys and leave the last ones with short journeys, full by number and empty by
-    sessions. So a journey fits only if the shortest ones can still fill the other places beside it; where even those are
-    too long to fill all places, sessions are the scarcer limit, and nothing is held back.
+    Requests are filled one after the other, the longest journey that fits first. Alone, that would spend
+    the sessions of the first requests on few long journeys and leave the last ones with short journeys,
+    full by number and empty by sessions. So a journey fits only if the shortest ones can still fill the
+    other places beside it; where even those are too long to fill all places, sessions are the scarcer
+    limit, and nothing is held back.
     """
     sizes = np.asarray(sizes, dtype=np.int64)
     if len(sizes) and int(sizes.max()) > max_sessions:

@@ -54,7 +54,8 @@ class _Request:
 class Run:
     """Asks for journeys until each is answered or rejected.
 
-    Journeys are numbers of `sheet`, `digests` and `shares` are theirs; `shares` is filled with what is answered.
+    Journeys are numbers of `sheet`, `digests` and `shares` are theirs; `shares` is filled with what is
+    answered.
     """
 
     def __init__(
@@ -205,8 +206,8 @@ class Run:
         if self.statistics.rejected >= _REFUSALS_WITHOUT_ANSWER and not self.statistics.answered:
             conv_id = self._sheet.conv_ids(np.array([journey]))[0]
             raise ApiError(
-                f"the API answered no journey and refused {self.statistics.rejected}, the last one {conv_id}: {reason}; "
-                "check CONV_TYPE_ID and API_URL, then run again"
+                f"the API refused {self.statistics.rejected} journeys and answered none, the last one {conv_id} with "
+                f"{reason}; check CONV_TYPE_ID and API_URL, then run again"
             )
 
     def _is_to_blame(self, request: _Request) -> bool:
@@ -226,7 +227,7 @@ class Run:
         if now + pause - self._failing_since > self._settings.retry_budget:
             count = self.statistics
             raise ApiUnavailableError(
-                f"the API gave no usable answer for {now - self._failing_since:.0f} s and should not be asked for another "
+                f"the API gave no usable answer for {now - self._failing_since:.0f} s and is not due for another "
                 f"{pause:.0f} s, which exceeds the retry budget of {self._settings.retry_budget:g} s (last: {cause}); "
                 f"{count.reused + count.answered} of {count.journeys} journeys are answered and kept, "
                 "run again to ask for the others"

@@ -72,7 +72,7 @@ class ApiSettings:
             raise SettingsError(f"API_URL must start with https://, not {self.api_url!r}")
         if url.scheme == "http" and not _is_loopback(url.host):
             raise SettingsError(
-                f"API_URL must start with https:// (the key would cross the network in the open), not {self.api_url!r}; "
+                f"API_URL must start with https://, not {self.api_url!r}: the key would cross the network in the open; "
                 "plain http is for localhost alone"
             )
         return url.update_query(conv_type_id=self.conv_type_id)

@@ -30,6 +30,14 @@ class Progress:
     retries: int
     seconds: float
 
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None else f", about {self.seconds_left:.0f} s left"
+        rejected = f", {self.rejected:,} rejected" if self.rejected else ""
+        return (
+            f"{self.reused + self.answered:,} of {self.journeys:,} journeys answered, {self.reused:,} of them before"
+            f"{rejected}; {self.requests:,} requests, {self.retries:,} retries{left}"
+        )
+
     @property
     def settled(self) -> int:
         """Journeys that need no more asking."""
@@ -80,7 +88,9 @@ class Statistics:
 
     def as_document(self) -> dict[str, Any]:
         """The counters as they are written to a run's JSON; latencies as quantiles in seconds."""
-        quantiles = np.quantile(self.latencies, [*_QUANTILES.values()]).round(4) if self.latencies else []
+        quantiles: list[float] = []
+        if self.latencies:
+            quantiles = np.quantile(self.latencies, [*_QUANTILES.values()]).round(4).tolist()
         return {
             "journeys": self.journeys,
             "reused": self.reused,
@@ -88,5 +98,5 @@ class Statistics:
             "rejected": self.rejected,
             "requests": self.requests,
             "retries": dict(sorted(self.retries.items())),
-            "latency_seconds": dict(zip(_QUANTILES, map(float, quantiles), strict=False)),
+            "latency_seconds": dict(zip(_QUANTILES, quantiles, strict=False)),
         }

@@ -43,7 +43,8 @@ class Verdict:
     """What an answer is worth.
 
     Attributes:
-        shares: float64, a row per `PHASES` and a column per session asked for, as answered; NaN where not answered.
+        shares: float64, a row per `PHASES` and a column per session asked for, as answered; NaN where not
+            answered.
         bad: what is wrong, by the number of the journey in the request; the other journeys can be believed.
         absent: the bad journeys of which the answer says nothing.
 
@@ -126,10 +127,10 @@ def normalise(shares: NDArray[np.float64], lengths: NDArray[np.int64]) -> None:
     """Make every phase of every journey sum to 1, or to 0 where nothing is engaged in it; in place."""
     if not len(lengths):
         return
-    for of_phase in shares:
-        sums = np.add.reduceat(of_phase, np.cumsum(lengths) - lengths)
+    for phase in range(len(PHASES)):  # one after the other, since journeys can be many
+        sums = np.add.reduceat(shares[phase], np.cumsum(lengths) - lengths)
         # believed sums are about 1 or about 0
-        of_phase /= np.repeat(np.where(sums > 0.5, sums, np.inf), lengths)  # noqa: PLR2004
+        shares[phase] /= np.repeat(np.where(sums > 0.5, sums, np.inf), lengths)  # noqa: PLR2004
 
 
 def failure_reasons(failures: Any, conv_ids: Iterable[str]) -> dict[str, str]:  # noqa: ANN401 - any JSON

@@ -78,8 +78,7 @@ class WireJourneys:
         is_last = np.zeros(len(position), dtype=np.int32)
         is_last[ends[1:] - 1] = 1
         holder, closer, impression = (
-            journeys[flag].to_numpy()
-            for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
+            journeys[flag].to_numpy() for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
         )
         self._endings, self._ending = _endings(journeys["channel_name"], [holder, closer, is_last, impression])
 

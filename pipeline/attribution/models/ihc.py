@@ -7,11 +7,13 @@ it does of either.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.attribution.models.blocks import in_blocks
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
 from pipeline.attribution.models.journeys import Credit
 from pipeline.attribution.models.segments import (
@@ -101,6 +103,10 @@ def ihc_credit(journeys: JourneyArrays, parameters: IhcParameters) -> Credit:
     [0.0, 0.5, 0.5]
     [0.0, 0.629259, 0.370741]
     """
+    return in_blocks(journeys, functools.partial(_credit, parameters=parameters))
+
+
+def _credit(journeys: JourneyArrays, parameters: IhcParameters) -> Credit:
     member = memberships(journeys, parameters)
     holding = member.kept & journeys.holder
     weights = np.array([parameters.channel_weights.get(name, (1.0, 1.0, 1.0)) for name in journeys.channels])

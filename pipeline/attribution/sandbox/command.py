@@ -9,10 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from aiohttp import web
-
 from pipeline.attribution.sandbox.faults import Faults
-from pipeline.attribution.sandbox.service import PATH, Limits, Sandbox
+from pipeline.attribution.sandbox.running import serve
+from pipeline.attribution.sandbox.service import Limits, Sandbox
 
 KEY_VARIABLE = "SANDBOX_API_KEY"
 
@@ -28,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             outage_after=options.outage_after,
         )
         limits = Limits(options.max_customer_journeys, options.max_sessions, options.max_megabytes * 2**20)
-        asyncio.run(_serve(Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults), options.host, options.port))
+        sandbox = Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults)
+        asyncio.run(_serve(sandbox, options.host, options.port))
     except (OSError, ValueError) as error:
         sys.exit(f"ihc-sandbox: {error}")
 
@@ -71,13 +71,8 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(sandbox.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        name, bound = runner.addresses[0][:2]
-        shown = f"[{name}]" if ":" in name else name
-        print(f"ihc-sandbox: serving http://{shown}:{bound}{PATH}", flush=True)  # noqa: T201 - its one line
-        await stop.wait()
-    finally:
-        await runner.cleanup()
+    await serve(sandbox, stop, _announce, host, port)
+
+
+def _announce(url: str) -> None:
+    print(f"ihc-sandbox: serving {url}", flush=True)  # noqa: T201 - its one line

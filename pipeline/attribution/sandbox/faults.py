@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -14,104 +14,98 @@ _MARK = 0.987654321
 """Stands in a value until it is encoded, where JSON of its type could not."""
 
 
-def _lose_session(values: list[Value]) -> None:
-    longest = max(values, key=lambda value: sum(other.conversion_id == value.conversion_id for other in values))
-    values.remove(longest)
+def _set(**change: object) -> Callable[[list[Value]], list[Value]]:
+    """The journey with something else in its first session."""
+    return lambda journey: [msgspec.structs.replace(journey[0], **change), *journey[1:]]
 
 
-def _lose_conversion(values: list[Value]) -> None:
-    lost = values[0].conversion_id
-    values[:] = [value for value in values if value.conversion_id != lost]
+def _add(**change: object) -> Callable[[list[Value]], list[Value]]:
+    """The journey with its last session once more, changed."""
+    return lambda journey: [*journey, msgspec.structs.replace(journey[-1], **change)]
 
 
-def _add(change: dict[str, str]) -> Callable[[list[Value]], None]:
-    return lambda values: values.append(msgspec.structs.replace(values[-1], **change))
-
-
-def _set_ihc(ihc: float) -> Callable[[list[Value]], None]:
-    def change(values: list[Value]) -> None:
-        values[0].ihc = ihc
-
-    return change
-
-
-TAMPERINGS: dict[str, Callable[[list[Value]], None]] = {
-    "missing-session": _lose_session,
-    "missing-conversion": _lose_conversion,
-    "extra-session": _add({"session_id": "a session that nobody asked for"}),
-    "duplicate-session": _add({}),
-    "unasked-conversion": _add({"conversion_id": "a conversion that nobody asked for"}),
-    "out-of-range": _set_ihc(1.5),
-    "wrong-sum": _set_ihc(0.9),
-    "wrong-type": _set_ihc(_MARK),
-    "nan": _set_ihc(_MARK),
+TAMPERINGS: Mapping[str, Callable[[list[Value]], list[Value]]] = {
+    "missing-session": lambda journey: journey[1:],
+    "missing-conversion": lambda _: [],
+    "extra-session": _add(session_id="a session that nobody asked for"),
+    "duplicate-session": _add(),
+    "unasked-conversion": _add(conversion_id="a conversion that nobody asked for"),
+    "out-of-range": _set(ihc=1.5),
+    "wrong-sum": _set(ihc=0.9, initializer=0.9),
+    "wrong-type": _set(ihc=_MARK),
+    "nan": _set(ihc=_MARK),
 }
-"""Faults in an otherwise good answer."""
+"""What happens to the values of one journey in an otherwise good answer."""
 
 _MARK_BECOMES = {"wrong-type": b'"much"', "nan": b"NaN"}
 
-INSTEAD: dict[str, tuple[int, str, bytes]] = {
+INSTEAD: Mapping[str, tuple[int, str, bytes]] = {
     "html": (200, "text/html", b"<html><body><h1>Down for maintenance</h1></body></html>"),
     "garbage": (200, "application/json", b"\x00\xff\xfe garbage"),
     "status-inside": (200, "application/json", b'{"statusCode":500,"message":"Internal error"}'),
 }
 """Faults that are another answer altogether: HTTP status, content type, body."""
 
-BREAKS = ("hang", "reset", "reset-in-body", "truncated", "206")
-"""Faults of the connection or of the whole answer."""
+BREAKS = ("hang", "reset", "reset-in-body", "truncated")
+"""Faults of the connection."""
+
+PARTIAL = "206"
+"""One journey is named in partialFailureErrors instead of answered."""
+
+FAULTS = (*TAMPERINGS, *INSTEAD, *BREAKS, PARTIAL, "429-date", "503-date")
+"""All faults that have a name; every HTTP status from 300 is one too."""
 
 
 def _check_kind(kind: str) -> None:
-    if not re.fullmatch(r"[345]\d\d", kind) and kind not in {
-        *TAMPERINGS,
-        *INSTEAD,
-        *BREAKS,
-        "429-date",
-        "503-date",
-    }:
-        known = ", ".join(sorted({*TAMPERINGS, *INSTEAD, *BREAKS}))
-        raise ValueError(f"unknown fault {kind!r}; known are {known}, 429-date, 503-date and any HTTP status from 300")
+    if kind not in FAULTS and not re.fullmatch(r"[345]\d\d", kind):
+        raise ValueError(f"unknown fault {kind!r}; known are {', '.join(FAULTS)} and any HTTP status from 300 to 599")
 
 
 class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes wrong, counted in requests since it was set.
+    """What goes wrong, counted in requests since it was set. Raises `ValueError` for an unknown fault.
 
     Attributes:
         latency: seconds before every answer.
-        every: every Nth request suffers this fault; `-date` faults carry Retry-After as a date. One request suffers at most
-            one, the first that is due.
+        every: every Nth request suffers this fault; `-date` faults carry Retry-After as a date. One request suffers
+            at most one, the first that is due.
+        conversions: every request with this conversion suffers this fault, on that conversion's account.
         retry_after: seconds in Retry-After of 429 and 503, none without.
         outage_after: after so many requests every other one is answered 503, until the faults are set anew.
-        refuses: any request with one of these conversions is answered 400.
-        fails: these conversions are never answered, but named in partialFailureErrors.
 
     """
 
     latency: Annotated[float, msgspec.Meta(ge=0)] = 0
     every: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = msgspec.field(default_factory=dict)
+    conversions: dict[str, str] = msgspec.field(default_factory=dict)
     retry_after: Annotated[int, msgspec.Meta(ge=0)] | None = None
     outage_after: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    refuses: frozenset[str] = frozenset()
-    fails: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for kind in self.every:
+        for kind in (*self.every, *self.conversions.values()):
             _check_kind(kind)
 
-    def due(self, request: int) -> str | None:
-        """The fault that the `request`th request suffers, counting from 1; faults of one period take turns."""
+    def due(self, request: int, conversions: Sequence[str]) -> tuple[str, str]:
+        """The fault that the `request`th request suffers, counting from 1, and the conversion that it concerns.
+
+        The fault is empty without. Faults of one period take turns.
+        """
         if self.outage_after is not None and request > self.outage_after:
-            return "503"
+            return "503", conversions[0]
+        for victim in self.conversions.keys() & set(conversions):
+            return self.conversions[victim], victim
         for turn, (kind, period) in enumerate(self.every.items()):
             if (request + turn) % period == 0:
-                return kind
-        return None
+                return kind, conversions[0]
+        return "", conversions[0]
 
 
-def tampered(kind: str | None, values: Sequence[Value]) -> tuple[list[Value], Callable[[bytes], bytes]]:
-    """`values` with the fault in them, and what it does to the encoded answer; both unchanged for other kinds."""
-    changed = [msgspec.structs.replace(value) for value in values]
-    if kind in TAMPERINGS:
-        TAMPERINGS[kind](changed)
-    mark = _MARK_BECOMES.get(kind or "")
-    return changed, lambda body: body.replace(str(_MARK).encode(), mark) if mark else body
+def tampered(kind: str, victim: str, values: Iterable[Value]) -> tuple[list[Value], Callable[[bytes], bytes]]:
+    """`values` with the fault in those of `victim`, and what it does to the encoded answer."""
+    values = [*values]
+    journey = [value for value in values if value.conversion_id == victim]
+    others = [value for value in values if value.conversion_id != victim]
+    mark = _MARK_BECOMES.get(kind)
+    return (
+        [*TAMPERINGS[kind](journey), *others],
+        lambda body: body.replace(str(_MARK).encode(), mark) if mark else body,
+    )

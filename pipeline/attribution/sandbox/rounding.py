@@ -11,8 +11,9 @@ UNITS = 10_000
 def rounded(shares: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """`shares` in ten-thousandths; a journey's sum stays what it is, 0 or 1, exactly when added as decimals.
 
-    `shares` has one element per session; journey j is rows `starts[j]:starts[j + 1]`. By the largest-remainder method:
-    round down, then give the ten-thousandths that are left to the largest remainders, ties to the earlier session.
+    `shares` has one element per session; journey j is rows `starts[j]:starts[j + 1]`. By the
+    largest-remainder method: round down, then give the ten-thousandths that are left to the largest
+    remainders, ties to the earlier session.
     """
     if not len(shares):
         return shares

@@ -15,8 +15,8 @@ import msgspec
 from aiohttp import web
 
 from pipeline.attribution.api.wire import Value
-from pipeline.attribution.sandbox.computing import RefusedRequestError, Request, compute, decode_request
-from pipeline.attribution.sandbox.faults import INSTEAD, Faults, tampered
+from pipeline.attribution.sandbox.computing import RefusedRequestError, compute, decode_request
+from pipeline.attribution.sandbox.faults import INSTEAD, PARTIAL, TAMPERINGS, Faults, tampered
 
 PATH = "/v1/compute_ihc"
 _REQUESTS_REMEMBERED = 10_000
@@ -39,7 +39,8 @@ class Seen:
     Attributes:
         asked: how often each conversion was asked for.
         answered: how often each conversion was answered.
-        requests: arrival in UTC epoch seconds, seconds until the answer, HTTP status (0 without) of the last ones.
+        requests: arrival in UTC epoch seconds, seconds until the answer, HTTP status (0 without) of the
+            last ones.
 
     """
 
@@ -117,15 +118,12 @@ class Sandbox:
         return _json(200, self.seen.as_document())
 
     async def _compute(self, http: web.Request) -> web.StreamResponse:
-        seen, arrived = self.seen, time.time()
+        seen, arrived, status = self.seen, time.time(), 0
         seen.count += 1
-        self._since_faults += 1
-        fault = self._faults.due(self._since_faults)
         seen.in_flight += 1
         seen.max_in_flight = max(seen.max_in_flight, seen.in_flight)
-        status = 0
         try:
-            response = await self._respond(http, fault)
+            response = await self._respond(http)
             status = response.status
         except web.HTTPException as error:
             status = error.status
@@ -136,28 +134,28 @@ class Sandbox:
             seen.requests.append((arrived, time.time() - arrived, status))
         return response
 
-    async def _respond(self, http: web.Request, fault: str | None) -> web.StreamResponse:
+    async def _respond(self, http: web.Request) -> web.StreamResponse:
         try:
             request = decode_request(await http.read(), self.limits.journeys, self.limits.sessions)
             self.seen.journeys += len(request.conversions)
             self.seen.sessions += len(request.customer_journeys)
             self.seen.asked.update(request.conversions)
-            if refused := self._faults.refuses.intersection(request.conversions):
-                raise RefusedRequestError(f"journey {min(refused)} is refused")
+            self._since_faults += 1
+            fault, victim = self._faults.due(self._since_faults, request.conversions)
             await asyncio.sleep(_HANG_SECONDS if fault == "hang" else self._faults.latency)
-            if fault is not None and fault[:3].isdecimal() and fault != "206":
-                return self._error(fault)
             if fault in INSTEAD:
                 status, content_type, body = INSTEAD[fault]
                 return web.Response(status=status, body=body, content_type=content_type)
+            if fault[:3].isdecimal() and fault != PARTIAL:
+                return self._error(fault, victim)
             values = compute(request, http.query.get("conv_type_id", "default"))
         except RefusedRequestError as error:
             return _message(error.status, str(error))
-        return await self._answer(http, request, values, fault)
+        return await self._answer(http, values, fault, victim)
 
-    def _error(self, fault: str) -> web.Response:
+    def _error(self, fault: str, victim: str) -> web.Response:
         status = int(fault[:3])
-        response = _message(status, f"HTTP {status} on demand")
+        response = _message(status, f"HTTP {status} on demand, for a request with {victim}")
         if self._faults.retry_after is not None and status in (429, 503):
             at = time.time() + self._faults.retry_after
             response.headers["Retry-After"] = (
@@ -165,19 +163,16 @@ class Sandbox:
             )
         return response
 
-    async def _answer(
-        self, http: web.Request, request: Request, values: list[Value], fault: str | None
-    ) -> web.StreamResponse:
-        failing = self._faults.fails.intersection(request.conversions)
-        if fault == "206":
-            failing |= {request.conversions[0]}
-        values, encode = tampered(fault, [value for value in values if value.conversion_id not in failing])
+    async def _answer(self, http: web.Request, values: list[Value], fault: str, victim: str) -> web.StreamResponse:
+        failing = [victim] if fault == PARTIAL else []
+        kind = "missing-conversion" if fault == PARTIAL else fault
+        values, spoil = tampered(kind, victim, values) if kind in TAMPERINGS else (values, bytes)
         document = {
             "statusCode": 206 if failing else 200,
             "value": values,
-            "partialFailureErrors": [{"conversion_id": name, "error": "failed on demand"} for name in sorted(failing)],
+            "partialFailureErrors": [{"conversion_id": name, "error": "failed on demand"} for name in failing],
         }
-        body = encode(msgspec.json.encode(document))
+        body = spoil(msgspec.json.encode(document))
         if fault == "truncated":
             body = body[: len(body) // 2]
         if fault in ("reset", "reset-in-body"):

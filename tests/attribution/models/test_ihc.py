@@ -103,6 +103,14 @@ def test_a_pause_beyond_the_restart_gap_starts_afresh() -> None:
     )
 
 
+def test_a_closer_before_the_restart_closes_nothing() -> None:
+    # a curve that reaches back beyond the restart: mC = 199/420, 19/20, 1
+    far = replace(ROUND, closer_curve=Curve(hours=(0.0, 210.0), values=(1.0, 0.0)))
+    assert memberships(arrays([[at(0), at(110.5)]]), far).closer[0] == pytest.approx(199 / 420, abs=1e-12)
+    closer = phases_of(at(0), at(100), at(110.5), parameters=far)[2]
+    assert closer == pytest.approx([0.0, 19 / 39, 20 / 39], abs=1e-12)
+
+
 def test_only_the_last_restart_counts() -> None:
     twice = phases_of(at(0), at(60), at(61), at(161), at(171.5))
     assert [phase[:3] for phase in twice] == [[0.0, 0.0, 0.0]] * 4

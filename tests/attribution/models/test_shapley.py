@@ -59,13 +59,13 @@ def test_values_for_the_conversion_rate(paths: list[str], null_paths: list[str])
 
 
 def test_credit_with_null_paths_goes_by_the_values() -> None:
-    # A alone converts 3 of 3, B alone 0 of 2, both 4 of 6: A is worth (1 + 2/3) / 2, B (0 - 1/3) / 2
-    journeys, null_paths = journeys_of("A", "A", "A", "AB"), journeys_of("B", "B")
+    # A alone converts 3 of 3, B alone 0 of 5, both 4 of 9: A is worth (1 + 4/9) / 2, B (0 - 5/9) / 2
+    journeys, null_paths = journeys_of("A", "A", "A", "AB"), journeys_of(*"BBBBB")
     values = channel_values(journeys, null_paths)
-    assert {name: value.value for name, value in values.items()} == pytest.approx({"A": 5 / 6, "B": -1 / 6})
+    assert {name: value.value for name, value in values.items()} == pytest.approx({"A": 13 / 18, "B": -5 / 18})
     assert shapley(journeys, null_paths=null_paths).ihc.tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
-    # where no channel is worth anything, they share equally
-    assert shapley(journeys_of("BC"), null_paths=journeys_of(*["A"] * 9)).ihc.tolist() == [0.5, 0.5]
+    # where all that a journey met is worth nothing, it is shared all the same
+    assert shapley(journeys_of("A", "A", "A", "BB"), null_paths=null_paths).ihc.tolist() == [1, 1, 1, 0.5, 0.5]
 
 
 def random_game(channels: int) -> RateGame:

@@ -1,0 +1,1 @@
+"""What tests share: databases, the pipeline as a subprocess, servers, and a second opinion on the report."""

@@ -1,0 +1,200 @@
+"""A second opinion on the report: rows, journeys, `ihc-local` and sums once more, with dicts and loops alone.
+
+Written from the contracts and the model's description; shares no code with the pipeline, only the shipped parameters.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from math import fsum
+from pathlib import Path
+from typing import Any
+
+from support.running import REPOSITORY
+
+PARAMETERS: dict[str, Any] = json.loads(
+    (REPOSITORY / "pipeline" / "attribution" / "models" / "ihc_default.json").read_bytes()
+)
+
+Cell = tuple[str, str]
+"""Channel and date."""
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A session; the time is in UTC epoch seconds."""
+
+    id: str
+    date: str
+    at: int
+    channel: str
+    holder: bool
+    closer: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """A conversion; the time is in UTC epoch seconds."""
+
+    id: str
+    user: str
+    at: int
+    revenue: float
+
+
+Journeys = dict[str, list[Touch]]
+Credit = Callable[[list[Touch]], list[float]]
+
+
+@dataclass
+class Books:
+    """The report's cells (cost, ihc, ihc_revenue), the credit of each session of each order, and what was not credited."""
+
+    cells: dict[Cell, tuple[float, float, float]]
+    credit: dict[str, dict[str, float]]
+    revenue: float
+    unattributed: list[Order]
+    sessions_truncated: int
+
+
+def plain_report(
+    database: Path,
+    interval: str,
+    *,
+    lookback_days: int = 0,
+    max_sessions: int = 3000,
+    after_previous: bool = False,
+    credit: Credit | None = None,
+) -> Books:
+    """The books of an interval, written `first-end` with the end exclusive."""
+    first, end = interval[:10], interval[11:]
+    with closing(sqlite3.connect(database)) as connection:
+        costs = dict(connection.execute("SELECT session_id, cost FROM session_costs").fetchall())
+        rows = connection.execute(
+            "SELECT session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement "
+            "FROM session_sources"
+        ).fetchall()
+        all_orders = [
+            Order(conv_id, user, _epoch(date, time), revenue)
+            for conv_id, user, date, time, revenue in connection.execute(
+                "SELECT conv_id, user_id, conv_date, conv_time, revenue FROM conversions"
+            )
+        ]
+    spent: dict[Cell, list[float]] = defaultdict(list)
+    buyers = {order.user for order in all_orders}
+    touches: dict[str, list[Touch]] = defaultdict(list)
+    for session_id, user, date, time, channel, holder, closer in rows:
+        spent[channel, date].append(costs.get(session_id) or 0.0)
+        if user in buyers:
+            touches[user].append(Touch(session_id, date, _epoch(date, time), channel, holder == 1, closer == 1))
+
+    begin, stop = _epoch(first, "00:00:00"), _epoch(end, "00:00:00")
+    orders = [order for order in all_orders if begin <= order.at < stop]
+    earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
+    credits: dict[str, dict[str, float]] = {}
+    truncated = 0
+    for order in orders:
+        journey = [
+            touch
+            for touch in touches[order.user]
+            if touch.at <= order.at and (not lookback_days or touch.at >= order.at - 24 * 3600 * lookback_days)
+        ]
+        if after_previous:
+            previous = [other.at for other in all_orders if other.user == order.user and other.at < order.at]
+            journey = [touch for touch in journey if not previous or touch.at > max(previous)]
+        journey.sort(key=lambda touch: (touch.at, touch.id))
+        truncated += max(0, len(journey) - max_sessions)
+        journey = journey[-max_sessions:]
+        if journey:
+            shares = (credit or plain_ihc)(journey)
+            credits[order.id] = {touch.id: share for touch, share in zip(journey, shares, strict=True)}
+            for touch, share in zip(journey, shares, strict=True):
+                earned[touch.channel, touch.date].append((share, share * order.revenue))
+    cells = {cell for cell in spent if first <= cell[1] < end} | set(earned)
+    return Books(
+        cells={
+            cell: (
+                fsum(spent[cell]),
+                fsum(share for share, _ in earned[cell]),
+                fsum(revenue for _, revenue in earned[cell]),
+            )
+            for cell in cells
+        },
+        credit=credits,
+        revenue=fsum(order.revenue for order in orders),
+        unattributed=[order for order in orders if order.id not in credits],
+        sessions_truncated=truncated,
+    )
+
+
+def plain_ihc(journey: list[Touch]) -> list[float]:
+    """The credit of each session of a journey in time order, step by step as `ihc_model.md` has it."""
+    count = len(journey)
+    hours = [touch.at / 3600 for touch in journey]
+    gaps = [None] + [(after.at - before.at) / 3600 for before, after in zip(journey, journey[1:], strict=False)]
+    restart = PARAMETERS["restart_gap_hours"]
+    # 1 and 2: initializer and closer membership
+    opens = [1.0 if gap is None or gap > restart else _opening(gap) for gap in gaps]
+    closes = [
+        _closing((journey[-1].at - touch.at) / 3600) if touch.closer or place == count - 1 else 0.0
+        for place, touch in enumerate(journey)
+    ]
+    # 3: holder membership, over the whole journey
+    holds = []
+    for open_, close in zip(opens, closes, strict=True):
+        a, b = 1 - open_ / fsum(opens), 1 - close / fsum(closes)
+        holds.append((a + b) / 2 + 2 * a * b / (a + b) if a + b > 0 else 0.0)
+    # 4: what is before the last restart gets nothing
+    kept_from = max(place for place, gap in enumerate(gaps) if gap is None or gap > restart)
+    # 5: the phases, weighted by channel, each summing to 1 or 0
+    member = {
+        "initializer": opens,
+        "holder": [hold * touch.holder for hold, touch in zip(holds, journey, strict=True)],
+        "closer": closes,
+    }
+    phases: dict[str, list[float]] = {}
+    for phase, values in member.items():
+        weighted = [
+            PARAMETERS["channel_weights"].get(touch.channel, {}).get(phase, 1.0) * value if place >= kept_from else 0.0
+            for place, (touch, value) in enumerate(zip(journey, values, strict=True))
+        ]
+        total = fsum(weighted)
+        phases[phase] = [value / total for value in weighted] if total > 0 else []
+    # 6: the phases that are there, in the proportion of their weights
+    weights = {phase: PARAMETERS["phase_weights"][phase] for phase, values in phases.items() if values}
+    assert len(hours) == count
+    return [
+        fsum(weight / fsum(weights.values()) * phases[phase][place] for phase, weight in weights.items())
+        for place in range(count)
+    ]
+
+
+def _opening(gap: float) -> float:
+    knots = list(zip(PARAMETERS["initializer_gap_hours"], PARAMETERS["initializer_membership"], strict=True))
+    return 0.0 if gap < knots[0][0] else _line(gap, knots)
+
+
+def _closing(left: float) -> float:
+    for segment in PARAMETERS["closer_membership_segments"]:
+        knots = list(zip(segment["hours"], segment["values"], strict=True))
+        if knots[0][0] <= left < knots[-1][0]:
+            return _line(left, knots)
+    return 0.0
+
+
+def _line(x: float, knots: Iterable[tuple[float, float]]) -> float:
+    knots = list(knots)
+    for (left, low), (right, high) in zip(knots, knots[1:], strict=False):
+        if left <= x <= right:
+            return low + (high - low) * (x - left) / (right - left)
+    raise AssertionError(f"{x} is between no knots")
+
+
+def _epoch(date: str, time: str) -> int:
+    return int(dt.datetime.fromisoformat(f"{date}T{time}+00:00").timestamp())
