@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 import msgspec
@@ -168,8 +169,6 @@ def throughput(requests: int) -> float:
 
 def read_arrivals(port: str) -> list[float]:
     """When the server saw each request, in seconds of its own clock."""
-    import urllib.request
-
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
         arrivals: list[float] = json.load(response)
     return arrivals

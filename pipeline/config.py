@@ -6,7 +6,9 @@ luigi.cfg, default. Nothing is read or judged at import: `Settings.load` does it
 
 from __future__ import annotations
 
+import configparser
 import difflib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -23,7 +25,7 @@ API_KEY_VARIABLE = "IHC_API_KEY"
 
 def _text(value: str) -> str:
     if not value:
-        raise ValueError("must not be empty")
+        raise ValueError("must have a value")
     return value
 
 
@@ -38,14 +40,16 @@ def _boolean(value: str) -> bool:
     return words[value.lower()]
 
 
-def _whole(minimum: int) -> Callable[[str], int]:
+def _whole(minimum: int, maximum: float = math.inf) -> Callable[[str], int]:
+    allowed = f"of at least {minimum}" if math.isinf(maximum) else f"from {minimum} to {maximum}"
+
     def parse(value: str) -> int:
         try:
             number = int(value)
         except ValueError:
             number = minimum - 1
-        if number < minimum:
-            raise ValueError(f"must be a whole number of at least {minimum}")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"must be a whole number {allowed}")
         return number
 
     return parse
@@ -87,7 +91,8 @@ class Settings:
     results_database_url: str | None = _setting("database", "results_url", _optional, "", env="RESULTS_DATABASE_URL")
     data_dir: str = _setting("files", "data_dir", _text, "data", env="DATA_DIR")
     bad_rows: str = _setting("input", "bad_rows", _choice("fail", "set-aside"), "fail", env="BAD_ROWS")
-    lookback_days: int = _setting("journeys", "lookback_days", _whole(0), "0", env="SESSION_LOWER_LIMIT_DATE")
+    # at most ten years, as where there is no limit: a longer window is a slip, and has as many files as days
+    lookback_days: int = _setting("journeys", "lookback_days", _whole(0, 3_660), "0", env="SESSION_LOWER_LIMIT_DATE")
     max_sessions: int = _setting("journeys", "max_sessions", _whole(1), "3000", env="MAX_SESSIONS")
     after_previous_conversion: bool = _setting(
         "journeys", "after_previous_conversion", _boolean, "false", env="AFTER_PREVIOUS_CONVERSION"
@@ -118,10 +123,11 @@ class Settings:
         values: dict[str, Any] = {}
         for declared in fields(cls):
             section, key, env = (declared.metadata[name] for name in ("section", "key", "env"))
-            raw, origin = config.get(section, key, declared.metadata["default"]), f"[{section}] {key}"
             if env in environ:
                 raw, origin = environ[env], env
-            values[declared.name] = parse_setting(declared, str(raw), origin)
+            else:
+                raw, origin = _configured(config, section, key, declared.metadata["default"]), f"[{section}] {key}"
+            values[declared.name] = parse_setting(declared, raw, origin)
         return cls(**values)
 
 
@@ -152,6 +158,17 @@ def require_api_key() -> str:
             "set it, or use the embedded model (ATTRIBUTION_MODEL=ihc-local)"
         )
     return key
+
+
+def _configured(config: Any, section: str, key: str, default: str) -> str:  # noqa: ANN401 - Luigi's parser is untyped
+    try:
+        return str(config.get(section, key, default))
+    except configparser.InterpolationError:
+        # Neither repeated nor chained: the value may hold a password.
+        raise SettingsError(
+            f"[{section}] {key} in luigi.cfg refers to a variable that is not there; "
+            "set it, or write %% for a percent sign"
+        ) from None
 
 
 def _refuse_unknown(config: Any, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - Luigi's parser is untyped

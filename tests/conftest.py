@@ -43,11 +43,12 @@ def shop_database(once: Callable[[str, Callable[[Path], object]], Path]) -> Path
 
 @pytest.fixture(scope="session")
 def undisturbed(once: Callable[[str, Callable[[Path], object]], Path], shop_database: Path) -> Workplace:
-    """The small shop after an undisturbed report of `SHOP_INTERVAL`."""
+    """The small shop after an undisturbed report of `SHOP_INTERVAL`, and what it printed, in `printed.txt`."""
 
     def build(folder: Path) -> None:
         shutil.copy(shop_database, folder / DATABASE)
-        Workplace(folder).report(SHOP_INTERVAL).succeeded()
+        outcome = Workplace(folder).report(SHOP_INTERVAL).succeeded()
+        (folder / "printed.txt").write_text(outcome.output, encoding="utf-8")
 
     return Workplace(once("undisturbed", build))
 

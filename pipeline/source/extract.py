@@ -119,7 +119,7 @@ def source_dates(database: Database) -> dict[str, dict[str, int]]:
 
 
 def undated_rows(database: Database) -> dict[str, dict[str, int]]:
-    """Of `source_dates`, those that are malformed: their rows belong to no day. Raises `DatabaseError`, `SourceError`."""
+    """Of `source_dates`, the malformed ones, whose rows belong to no day. Raises `DatabaseError`, `SourceError`."""
     return {
         table: {date: rows for date, rows in dates.items() if parse_date(date) is None}
         for table, dates in source_dates(database).items()

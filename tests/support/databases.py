@@ -17,6 +17,7 @@ ODD_CHANNELS = (
     'Größe "XL", Zürich',
     "Line\nbreak",
     "Windows\r\nbreak",
+    "Old Mac\rbreak",
     "NA",
     "total",
     "  spaces ",

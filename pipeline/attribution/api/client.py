@@ -56,6 +56,7 @@ class Failed:
     """No answer, or one that makes no sense: the same request may succeed later."""
 
     cause: str
+    reason: str
 
 
 Outcome = Answered | Refused | TooFast | Failed
@@ -101,25 +102,25 @@ class Client:
             ) as response:
                 content = await response.read()
         except TimeoutError:
-            return Failed("time-out")
+            return Failed("time-out", "no answer in time")
         except (aiohttp.ClientError, OSError) as error:
-            return Failed(f"connection: {type(error).__name__}")
+            return Failed("connection", f"the connection broke ({type(error).__name__})")
         return self._outcome(response.status, response.headers, content, time.monotonic() - started)
 
     def _outcome(self, status: int, headers: Mapping[str, str], content: bytes, seconds: float) -> Outcome:
         try:
             answer = decode_answer(content)
         except msgspec.ValidationError as error:
-            answer, unreadable = None, f"wrong shape: {one_line(str(error))}"
+            answer, unreadable = None, Failed("wrong shape", f"an answer of the wrong shape ({one_line(str(error))})")
         except (msgspec.DecodeError, UnicodeDecodeError):
-            answer, unreadable = None, "not JSON"
+            answer, unreadable = None, Failed("not JSON", "an answer that is not JSON")
         if status == 200 and answer is not None and answer.status is not None:  # noqa: PLR2004
             status = answer.status  # what HTTP calls good can still say otherwise inside
         if status in (200, _PARTIAL):
             if answer is None:
-                return Failed(f"answer {unreadable}")
+                return unreadable
             if answer.value is None and status != _PARTIAL:
-                return Failed("answer without value")
+                return Failed("wrong shape", "an answer without value")
             return Answered(answer.value or (), seconds, status == _PARTIAL, answer.partial_failures)
         reason = f"HTTP {status}{self._explanation(answer, content)}"
         if status in _JOURNEY_REFUSED:
@@ -127,7 +128,7 @@ class Client:
         if status in _TOO_FAST:
             return TooFast(f"HTTP {status}", retry_after_seconds(headers))
         if status in _PASSING or status >= 500:  # noqa: PLR2004
-            return Failed(f"HTTP {status}")
+            return Failed(f"HTTP {status}", reason)
         raise self._final(status, reason, headers)
 
     def _final(self, status: int, reason: str, headers: Mapping[str, str]) -> ApiError:

@@ -141,14 +141,14 @@ class Run:
                     self._alive()
                     return self._divide(request, cause, reason)
                 case TooFast(cause, retry_after):
-                    self._retry(cause, self._gate.throttled(sent_at, retry_after))
-                case Failed(cause):
+                    self._retry(cause, cause, self._gate.throttled(sent_at, retry_after))
+                case Failed(cause, reason):
                     request.failures += 1
                     request.first_failure = min(request.first_failure, time.monotonic())
                     if request.failures >= _FAILURES_BEFORE_SPLIT and self._is_to_blame(request):
-                        return self._divide(request, cause, f"{cause}, {request.failures} times")
+                        return self._divide(request, cause, f"{reason}, {request.failures} times")
                     pause = self._settings.backoff.after(request.failures)
-                    self._retry(cause, pause)
+                    self._retry(cause, reason, pause)
                     await self._gate.sleep(pause)
 
     async def _take(self, request: _Request, answer: Answered, recorder: Recorder) -> Answered | Failed:
@@ -159,9 +159,9 @@ class Run:
         try:
             verdict = judge(answer.values, asked)
         except UnaskedAnswerError as error:
-            return Failed(str(error))
+            return Failed("answer about something else", str(error))
         if len(verdict.bad) == len(journeys) > 1 and not answer.is_partial:
-            return Failed(next(iter(verdict.bad.values())))
+            return Failed("bad credit", next(iter(verdict.bad.values())))
         good = np.ones(len(journeys), dtype=bool)
         good[[*verdict.bad]] = False
         if good.any():
@@ -218,17 +218,17 @@ class Run:
         self._alive_at = time.monotonic()
         self._failing_since = None
 
-    def _retry(self, cause: str, pause: float) -> None:
+    def _retry(self, cause: str, reason: str, pause: float) -> None:
         """Count a failure. Raises `ApiUnavailableError` if the budget will be spent when the pause is over."""
         self.statistics.retries[cause] += 1
-        _log.debug("%s; the next attempt comes after %.1f s", cause, pause)
+        _log.debug("%s; the next attempt comes after %.1f s", reason, pause)
         now = time.monotonic()
         self._failing_since = self._failing_since or now
         if now + pause - self._failing_since > self._settings.retry_budget:
             count = self.statistics
             raise ApiUnavailableError(
                 f"the API gave no usable answer for {now - self._failing_since:.0f} s and is not due for another "
-                f"{pause:.0f} s, which exceeds the retry budget of {self._settings.retry_budget:g} s (last: {cause}); "
+                f"{pause:.0f} s, which exceeds the retry budget of {self._settings.retry_budget:g} s (last: {reason}); "
                 f"{count.reused + count.answered} of {count.journeys} journeys are answered and kept, "
                 "run again to ask for the others"
             )

@@ -91,7 +91,7 @@ def _rows(values: Sequence[Value], asked: Asked) -> tuple[Any, dict[int, str], l
     for value in values:
         journey = journey_of.get(value.conversion_id)
         if journey is None:
-            raise UnaskedAnswerError(f"the answer is about conversion {value.conversion_id}, which was not asked for")
+            raise UnaskedAnswerError(f"an answer about conversion {value.conversion_id}, which nobody asked for")
         row = row_of.get((value.conversion_id, value.session_id))
         if row is None:
             bad[journey] = f"the answer has session {value.session_id}, which is not in the journey"

@@ -84,28 +84,33 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for kind in (*self.every, *self.conversions.values()):
             _check_kind(kind)
 
-    def due(self, request: int, conversions: Sequence[str]) -> tuple[str, str]:
-        """The fault that the `request`th request suffers, counting from 1, and the conversion that it concerns.
+    def due(self, request: int, conversions: Sequence[str]) -> tuple[str, list[str]]:
+        """The fault that the `request`th request suffers, counting from 1, and the conversions that it concerns.
 
-        The fault is empty without. Faults of one period take turns.
+        The fault is empty without. Faults take turns: those of one period come evenly spread over it.
         """
         if self.outage_after is not None and request > self.outage_after:
-            return "503", conversions[0]
-        for victim in self.conversions.keys() & set(conversions):
-            return self.conversions[victim], victim
+            return "503", [conversions[0]]
+        due = next((self.conversions[name] for name in conversions if name in self.conversions), None)
+        if due is not None:
+            return due, [name for name in conversions if self.conversions.get(name) == due]
         for turn, (kind, period) in enumerate(self.every.items()):
-            if (request + turn) % period == 0:
-                return kind, conversions[0]
-        return "", conversions[0]
+            if (request + turn * period // len(self.every)) % period == 0:
+                return kind, [conversions[0]]
+        return "", []
 
 
-def tampered(kind: str, victim: str, values: Iterable[Value]) -> tuple[list[Value], Callable[[bytes], bytes]]:
-    """`values` with the fault in those of `victim`, and what it does to the encoded answer."""
-    values = [*values]
-    journey = [value for value in values if value.conversion_id == victim]
-    others = [value for value in values if value.conversion_id != victim]
+def tampered(
+    kind: str, victims: Iterable[str], values: Iterable[Value]
+) -> tuple[list[Value], Callable[[bytes], bytes]]:
+    """`values` with the fault in those of `victims`, and what it does to the encoded answer."""
+    journeys: dict[str, list[Value]] = {}
+    for value in values:
+        journeys.setdefault(value.conversion_id, []).append(value)
+    for victim in victims:
+        journeys[victim] = TAMPERINGS[kind](journeys[victim])
     mark = _MARK_BECOMES.get(kind)
     return (
-        [*TAMPERINGS[kind](journey), *others],
+        [value for journey in journeys.values() for value in journey],
         lambda body: body.replace(str(_MARK).encode(), mark) if mark else body,
     )

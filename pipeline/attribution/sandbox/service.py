@@ -141,21 +141,21 @@ class Sandbox:
             self.seen.sessions += len(request.customer_journeys)
             self.seen.asked.update(request.conversions)
             self._since_faults += 1
-            fault, victim = self._faults.due(self._since_faults, request.conversions)
+            fault, victims = self._faults.due(self._since_faults, request.conversions)
             await asyncio.sleep(_HANG_SECONDS if fault == "hang" else self._faults.latency)
             if fault in INSTEAD:
                 status, content_type, body = INSTEAD[fault]
                 return web.Response(status=status, body=body, content_type=content_type)
             if fault[:3].isdecimal() and fault != PARTIAL:
-                return self._error(fault, victim)
+                return self._error(fault, victims)
             values = compute(request, http.query.get("conv_type_id", "default"))
         except RefusedRequestError as error:
             return _message(error.status, str(error))
-        return await self._answer(http, values, fault, victim)
+        return await self._answer(http, values, fault, victims)
 
-    def _error(self, fault: str, victim: str) -> web.Response:
+    def _error(self, fault: str, victims: list[str]) -> web.Response:
         status = int(fault[:3])
-        response = _message(status, f"HTTP {status} on demand, for a request with {victim}")
+        response = _message(status, f"HTTP {status} on demand, for a request with {victims[0]}")
         if self._faults.retry_after is not None and status in (429, 503):
             at = time.time() + self._faults.retry_after
             response.headers["Retry-After"] = (
@@ -163,10 +163,12 @@ class Sandbox:
             )
         return response
 
-    async def _answer(self, http: web.Request, values: list[Value], fault: str, victim: str) -> web.StreamResponse:
-        failing = [victim] if fault == PARTIAL else []
+    async def _answer(
+        self, http: web.Request, values: list[Value], fault: str, victims: list[str]
+    ) -> web.StreamResponse:
+        failing = victims if fault == PARTIAL else []
         kind = "missing-conversion" if fault == PARTIAL else fault
-        values, spoil = tampered(kind, victim, values) if kind in TAMPERINGS else (values, bytes)
+        values, spoil = tampered(kind, victims, values) if kind in TAMPERINGS else (values, bytes)
         document = {
             "statusCode": 206 if failing else 200,
             "value": values,

@@ -68,8 +68,8 @@ class Api:
     answers: AnswerStore
     settings: Callable[..., ApiSettings]
 
-    def attribute(self, journeys: pa.Table, key: str = "key", **settings: Any) -> ApiResult:
+    def attribute(self, journeys: pa.Table, key: str = "key", **settings: object) -> ApiResult:
         return attribute(journeys, self.settings(**settings), key, self.answers)
 
-    def suffer(self, **faults: Any) -> None:
+    def suffer(self, **faults: Any) -> None:  # noqa: ANN401 - fields of Faults
         self.sandbox.faults = Faults(**faults)

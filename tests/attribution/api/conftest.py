@@ -13,6 +13,7 @@ from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.sandbox.running import running
 from pipeline.attribution.sandbox.service import Limits, Sandbox
 
+
 @pytest.fixture
 def start_api(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Api]:
     """Starts a sandbox of these limits, key and faults; backoff is short so that tests are."""

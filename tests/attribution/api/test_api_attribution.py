@@ -23,9 +23,7 @@ PHASES = ["initializer", "holder", "closer", "ihc"]
 
 
 def sums(credit: pa.Table, phase: str) -> NDArray[np.float64]:
-    totals: NDArray[np.float64] = (
-        credit.group_by("conv_id").aggregate([(phase, "sum")])[f"{phase}_sum"].to_numpy()
-    )
+    totals: NDArray[np.float64] = credit.group_by("conv_id").aggregate([(phase, "sum")])[f"{phase}_sum"].to_numpy()
     return totals
 
 
@@ -48,9 +46,7 @@ def test_no_request_breaks_a_limit_and_no_conversion_is_in_two(
 ) -> None:
     api = start_api(Limits(max_journeys, max_sessions))  # which it enforces
     lengths = [*reference_lengths(300), min(3000, max_sessions)]
-    result = api.attribute(
-        make_journeys(lengths), max_customer_journeys=max_journeys, max_sessions=max_sessions
-    )
+    result = api.attribute(make_journeys(lengths), max_customer_journeys=max_journeys, max_sessions=max_sessions)
     assert set(api.sandbox.seen.asked.values()) == {1}
     assert len(api.sandbox.seen.asked) == 301
     assert set(api.sandbox.seen.statuses) == {"200"}

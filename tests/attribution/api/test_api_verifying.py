@@ -79,7 +79,7 @@ def test_an_empty_answer_lacks_everything() -> None:
 
 
 def test_an_answer_about_something_else_is_not_believed_at_all() -> None:
-    with pytest.raises(UnaskedAnswerError, match="conversion c3, which was not asked for"):
+    with pytest.raises(UnaskedAnswerError, match="conversion c3, which nobody asked for"):
         judge(changed(2, conversion_id="c3"), ASKED)
 
 
@@ -153,7 +153,9 @@ def test_the_published_answers_are_believed() -> None:
     for _, request in groupby(rows, key=lambda row: row["request"]):
         values = [
             Value(
-                row["conversion_id"], row["session_id"], *(float(row[c]) for c in ("initializer", "holder", "closer", "ihc"))
+                row["conversion_id"],
+                row["session_id"],
+                *(float(row[c]) for c in ("initializer", "holder", "closer", "ihc")),
             )
             for row in request
         ]

@@ -81,7 +81,9 @@ def test_every_journey_is_sent_whole_in_the_order_asked_for() -> None:
         "impression_interaction": "impression_interaction",
     }.items():
         assert [session[wire] for session in sessions] == [row[column] for row in expected]
-    is_last = [row["session_id"] == max(r["session_id"] for r in rows if r["conv_id"] == row["conv_id"]) for row in expected]
+    is_last = [
+        row["session_id"] == max(r["session_id"] for r in rows if r["conv_id"] == row["conv_id"]) for row in expected
+    ]
     assert [session["conversion"] for session in sessions] == [int(last) for last in is_last]
 
 

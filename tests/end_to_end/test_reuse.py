@@ -1,0 +1,186 @@
+"""What a second run reads and computes: what it lacks, what depends on a change, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.comparing import contents, query, read_report, result_tables, versions
+from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session
+from support.plain_report import plain_report
+from support.running import Workplace
+
+EXTRACTS = ("sessions", "session_costs", "conversions")
+OF_THE_REPORT = {"ChannelReport", "Reconciliation", "UnattributedConversions", "ChannelReportingTable", "Report"}
+
+
+def test_overlapping_interval_extracts_only_the_days_it_lacks(shop: Workplace, undisturbed: Workplace) -> None:
+    first = shop.report("2023-08-29-2023-09-01").succeeded()
+    before = versions(shop.files)
+    second = shop.report(SHOP_INTERVAL).succeeded()
+
+    days = [stage for stage in first.built + second.built if stage.split()[0] in ("Sessions", "SessionCosts")]
+    assert len(days) == len(set(days)) == 2 * 6
+    assert {stage.split()[1] for stage in second.built if stage.startswith(("Sessions", "Conversions"))} == {
+        "2023-09-01",
+        "2023-09-02",
+    }
+    kept = {name: version for name, version in versions(shop.files).items() if name.startswith(EXTRACTS)}
+    assert {name: version for name, version in before.items() if name in kept}.items() <= kept.items()
+    assert result_tables(shop.database)["channel_reporting"] == result_tables(undisturbed.database)["channel_reporting"]
+
+
+def test_look_back_rebuilds_journeys_and_what_follows_and_back(reported_shop: Workplace) -> None:
+    files, tables = contents(reported_shop.files), result_tables(reported_shop.database)
+    extracts = {name: version for name, version in versions(reported_shop.files).items() if name.startswith(EXTRACTS)}
+    rebuilt = {"Journeys", "Attribution", "StoredAttribution", *OF_THE_REPORT}
+
+    shorter = reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded()
+    # the window reaches back to a day that was extracted already
+    assert shorter.kinds_built == rebuilt
+    assert contents(reported_shop.files) != files
+
+    back = reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert back.kinds_built == rebuilt
+    assert contents(reported_shop.files) == files
+    assert result_tables(reported_shop.database) == tables
+    now = versions(reported_shop.files)
+    assert {name: now[name] for name in extracts} == extracts
+
+
+def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplace) -> None:
+    files, tables = contents(reported_shop.files), result_tables(reported_shop.database)
+    before = versions(reported_shop.files)
+
+    other = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch").succeeded()
+    assert other.kinds_built == {"Attribution", "StoredAttribution", *OF_THE_REPORT}
+    lasts = query(reported_shop.database, "SELECT count(*) FROM attribution_customer_journey WHERE ihc = 1.0")
+    assert lasts == query(reported_shop.database, "SELECT count(DISTINCT conv_id) FROM attribution_customer_journey")
+    now = versions(reported_shop.files)
+    assert {name: now[name] for name in before} == before
+
+    # the files of the first model are still right, the tables hold one model
+    back = reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable", "Report"}
+    assert {name: content for name, content in contents(reported_shop.files).items() if name in files} == files
+    assert result_tables(reported_shop.database) == tables
+
+
+def test_tables_show_only_days_of_the_model_in_force(reported_shop: Workplace) -> None:
+    reported_shop.report("2023-08-30", "--model", "last-touch").succeeded()
+    report = reported_shop.report_file("2023-08-30-2023-08-31", model="last-touch")
+    stored = query(
+        reported_shop.database, "SELECT channel_name, date, cost, ihc FROM channel_reporting ORDER BY 1, 2"
+    )
+    assert [tuple(map(str, row)) for row in stored] == [
+        (row["channel_name"], row["date"], row["cost"], row["ihc"]) for row in read_report(report)
+    ]
+
+
+def test_parameter_on_the_command_line_wins_over_the_environment(reported_shop: Workplace) -> None:
+    outcome = reported_shop.report(SHOP_INTERVAL, "--lookback-days", "0", SESSION_LOWER_LIMIT_DATE="1").succeeded()
+    assert outcome.built == []
+
+
+@pytest.mark.parametrize("interval", ["2023-08-29-2023-09-05", "2023-W36", "2023-09", "2023-09-01"])
+def test_every_form_of_an_interval(interval: str, shop: Workplace) -> None:
+    pytest.skip(interval + str(shop))
+
+
+def test_restated_day_rebuilds_what_depends_on_it(reported_shop: Workplace) -> None:
+    add_rows(
+        reported_shop.database,
+        [session("late-1", "late buyer", "2023-08-31 07:00:00"), session("late-2", "x", "2023-08-31 07:00:00")],
+        [conversion("conv-late", "late buyer", "2023-08-31 08:00:00", 50.0)],
+        [("late-1", 9.0)],
+    )
+    assert reported_shop.report(SHOP_INTERVAL).succeeded().built == []  # a day's extract is read once
+
+    for folder in EXTRACTS:
+        (reported_shop.files / folder / "2023-08-31.parquet").unlink()
+    outcome = reported_shop.report(SHOP_INTERVAL).succeeded()
+    days = {kind: {day for name, _, day in (s.partition(" ") for s in outcome.built) if name == kind}
+            for kind in outcome.kinds_built}
+    for extract in ("Sessions", "SessionCosts", "Conversions", "ChannelCosts"):
+        assert days[extract] == {"2023-08-31"}
+    # without a limit of the look-back, the journeys of later days may reach the restated one
+    assert days["Journeys"] == {"2023-08-31", "2023-09-01", "2023-09-02"}
+    # but only those of the restated day itself have changed
+    assert days["Attribution"] == {"2023-08-31"}
+    assert days["StoredAttribution"] == {"2023-08-31"}
+    assert_same_as_fresh(reported_shop)
+
+
+def test_restated_sessions_without_an_effect_rebuild_no_credit(reported_shop: Workplace) -> None:
+    (reported_shop.files / "sessions" / "2023-08-31.parquet").unlink()
+    outcome = reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert outcome.built == ["Sessions 2023-08-31", f"Report {SHOP_INTERVAL}"]
+
+
+def test_withdrawn_conversion_leaves_no_row(reported_shop: Workplace) -> None:
+    change(reported_shop.database, "DELETE FROM conversions WHERE conv_id IN ('conv-early', 'conv-gap')")
+    for day in ("2023-08-30", "2023-08-31"):
+        (reported_shop.files / "conversions" / f"{day}.parquet").unlink()
+    reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert_same_as_fresh(reported_shop)
+    assert query(reported_shop.database, "SELECT * FROM channel_reporting WHERE date < '2023-08-29'") == []
+
+
+def assert_same_as_fresh(place: Workplace) -> None:
+    """Files and tables are those of a run that has never seen anything else."""
+    fresh = Workplace(place.folder.parent / "fresh")
+    shutil.copy(place.database, fresh.database)
+    for table in result_tables(place.database):
+        change(fresh.database, f"DROP TABLE {table}")
+    fresh.report(SHOP_INTERVAL).succeeded()
+    assert result_tables(place.database) == result_tables(fresh.database)
+    assert contents(place.files) == contents(fresh.files)
+
+
+def test_stale_report_files_are_made_anew(reported_shop: Workplace) -> None:
+    report = reported_shop.report_file(SHOP_INTERVAL)
+    text = report.read_bytes()
+    report.write_bytes(text[: len(text) // 2])
+    assert reported_shop.report(SHOP_INTERVAL).succeeded().built[0] == f"ChannelReport {SHOP_INTERVAL}"
+    assert report.read_bytes() == text
+
+
+def test_dropped_table_is_filled_again(reported_shop: Workplace) -> None:
+    tables = result_tables(reported_shop.database)
+    change(reported_shop.database, "DROP TABLE channel_reporting")
+    change(reported_shop.database, "DROP TABLE attribution_customer_journey")
+    outcome = reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert outcome.kinds_built == {"InitDatabase", "StoredAttribution", "ChannelReportingTable", "Report"}
+    assert result_tables(reported_shop.database) == tables
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"not a Parquet file at all"], ids=["empty", "truncated", "foreign"])
+def test_damaged_file_is_named_with_the_remedy(reported_shop: Workplace, damage: bytes) -> None:
+    file = reported_shop.files / "journeys" / "2023-08-30.parquet"
+    file.write_bytes(damage)
+    outcome = reported_shop.report(SHOP_INTERVAL)
+    assert outcome.code == 35
+    assert "Traceback" not in outcome.text
+    assert any(str(file) in error and "move it away" in error for error in outcome.errors)
+    file.unlink()
+    assert reported_shop.report(SHOP_INTERVAL).succeeded().built[:1] == ["Journeys 2023-08-30"]
+
+
+def test_data_directory_of_another_source_is_refused(reported_shop: Workplace) -> None:
+    shutil.copy(reported_shop.database, reported_shop.folder / "other.db")
+    before, other = versions(reported_shop.files), (reported_shop.folder / "other.db").read_bytes()
+    outcome = reported_shop.report(SHOP_INTERVAL, DATABASE_URL="sqlite:///other.db")
+    assert outcome.code == 35
+    assert "Traceback" not in outcome.text
+    (error,) = set(outcome.errors)
+    for named in (str(reported_shop.database), str(reported_shop.folder / "other.db"), "DATA_DIR", "source.json"):
+        assert named in error
+    assert versions(reported_shop.files) == before
+    assert (reported_shop.folder / "other.db").read_bytes() == other
+
+
+def test_source_record_holds_no_credentials(undisturbed: Workplace) -> None:
+    record = json.loads((undisturbed.files / "source.json").read_bytes())
+    assert Path(record["source"]).name == undisturbed.database.name

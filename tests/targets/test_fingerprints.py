@@ -1,0 +1,34 @@
+"""Fingerprints depend on what goes in, and on nothing else."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from targets.fingerprint import digest, fingerprint
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=5))
+def test_order_of_ingredients_does_not_matter(ingredients: dict[str, object]) -> None:
+    assert fingerprint(dict(reversed(ingredients.items()))) == fingerprint(ingredients)
+
+
+@given(st.text(), st.integers(), st.integers())
+def test_another_value_is_another_fingerprint(name: str, one: int, other: int) -> None:
+    assert (fingerprint({name: one}) == fingerprint({name: other})) == (one == other)
+
+
+def test_a_number_is_not_its_text() -> None:
+    assert fingerprint({"days": 1}) != fingerprint({"days": "1"})
+
+
+def test_fingerprints_are_the_same_in_every_process() -> None:
+    """Files made by an earlier version of Python are found again."""
+    assert fingerprint({"stage": "Journeys", "é": [1, None]}) == "f95de6d82d3ee23e6eaf1ef0ba5ed7e0"
+    assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb924"

@@ -1,0 +1,114 @@
+"""Text files with their stamp in a sidecar."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from targets.errors import UnreadableTargetError
+from targets.fingerprint import Stamp, digest
+from targets.text import CsvTarget, JsonTarget, TextTarget
+
+TEXT = 'channel,"Größe\n"\r\n'
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> TextTarget:
+    return TextTarget(tmp_path / "folder" / "report.csv")
+
+
+def sidecar(target: TextTarget) -> Path:
+    return target.path.with_name("report.csv.stamp")
+
+
+def test_a_file_that_is_not_there_has_no_stamp(target: TextTarget) -> None:
+    assert not target.exists()
+    assert target.stamp() is None
+
+
+def test_text_comes_back_byte_for_byte_with_its_stamp_beside_it(target: TextTarget) -> None:
+    target.write_text(TEXT, "of these settings")
+    assert target.path.read_bytes() == TEXT.encode()
+    assert target.stamp() == Stamp("of these settings", digest(TEXT.encode()))
+    assert {path.name for path in target.path.parent.iterdir()} == {"report.csv", "report.csv.stamp"}
+    assert repr(target) == str(target.path)
+
+
+def test_a_changed_text_has_no_stamp(target: TextTarget) -> None:
+    target.write_text(TEXT, "f")
+    with target.path.open("a") as file:
+        file.write("a note by hand\n")
+    assert target.exists()
+    assert target.stamp() is None
+
+
+def test_a_text_that_was_deleted_has_no_stamp(target: TextTarget) -> None:
+    target.write_text(TEXT, "f")
+    target.path.unlink()
+    assert target.stamp() is None
+
+
+def test_a_crash_between_text_and_stamp_leaves_no_stamp(target: TextTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    target.write_text("old", "f")
+    written: list[Path] = []
+
+    def crash_at_second(path: Path, content: bytes) -> None:
+        if written:
+            raise OSError("No space left on device")
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr("targets.text.write_bytes", crash_at_second)
+    with pytest.raises(OSError, match="No space left"):
+        target.write_text("old", "f")
+    assert written == [target.path]
+    assert target.path.read_text() == "old"
+    assert target.stamp() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"fingerprint": "f"}'])
+def test_damaged_sidecar(target: TextTarget, content: bytes) -> None:
+    target.write_text(TEXT, "f")
+    sidecar(target).write_bytes(content)
+    with pytest.raises(UnreadableTargetError, match=rf"^{re.escape(str(sidecar(target)))} is damaged; delete it and rerun"):
+        target.stamp()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not UTF-8"])
+def test_text_that_cannot_be_read(target: TextTarget, content: bytes | None) -> None:
+    target.path.parent.mkdir()
+    if content is not None:
+        target.path.write_bytes(content)
+    with pytest.raises(UnreadableTargetError, match=r"report\.csv cannot be read .*; delete it and rerun$"):
+        target.read_text()
+
+
+def test_csv_is_text(tmp_path: Path) -> None:
+    target = CsvTarget(tmp_path / "report.csv")
+    target.write_text("a,b\n", "f")
+    assert target.read_text() == "a,b\n"
+
+
+def test_json_comes_back_in_the_order_given(tmp_path: Path) -> None:
+    target = JsonTarget(tmp_path / "books.json")
+    target.write({"b": 1, "a": ["é", None, 0.1]}, "f")
+    assert target.path.read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": [\n    "é",\n    null,\n    0.1\n  ]\n}\n'
+    assert target.read() == {"b": 1, "a": ["é", None, 0.1]}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_json_holds_numbers_alone(tmp_path: Path, number: float) -> None:
+    target = JsonTarget(tmp_path / "books.json")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        target.write({"revenue": number}, "f")
+    assert not target.exists()
+
+
+def test_text_that_is_no_json(tmp_path: Path) -> None:
+    target = JsonTarget(tmp_path / "books.json")
+    target.write_text("{", "f")
+    with pytest.raises(UnreadableTargetError, match=r"books\.json is not JSON .*; delete it and rerun$"):
+        target.read()
