@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import luigi.configuration
 
+from pipeline.channel_names import ChannelNames
 from pipeline.errors import ApiKeyError, SettingsError
 
 T = TypeVar("T")
@@ -99,6 +100,18 @@ class Settings:
     )
     model: str = _setting("attribution", "model", _text, "ihc-local", env="ATTRIBUTION_MODEL")
     conv_type_id: str = _setting("attribution", "conv_type_id", _text, "default", env="CONV_TYPE_ID")
+    direct_channels: tuple[str, ...] = _setting(
+        "comparison_models", "direct_channels", ChannelNames.parse, "Direct, Direct Traffic", env="DIRECT_CHANNELS"
+    )
+    excluded_channels: tuple[str, ...] = _setting(
+        "comparison_models", "excluded_channels", ChannelNames.parse, "", env="EXCLUDED_CHANNELS"
+    )
+    position_first: float = _setting("comparison_models", "position_first", _number(0), "0.4", env="POSITION_FIRST")
+    position_last: float = _setting("comparison_models", "position_last", _number(0), "0.4", env="POSITION_LAST")
+    half_life_hours: float = _setting(
+        "comparison_models", "half_life_hours", _number(0, exclusive=True), "168", env="HALF_LIFE_HOURS"
+    )
+    markov_order: int = _setting("comparison_models", "markov_order", _whole(1), "1", env="MARKOV_ORDER")
     max_rejected_share: float = _setting("attribution", "max_rejected_share", _number(0), "0", env="MAX_REJECTED_SHARE")
     api_url: str = _setting("api", "url", _text, "https://api.ihc-attribution.com/v1/compute_ihc", env="API_URL")
     max_customer_journeys: int = _setting("api", "max_customer_journeys", _whole(1), "100", env="MAX_CUSTOMER_JOURNEYS")

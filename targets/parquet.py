@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import luigi
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from targets.atomic import atomic_path
@@ -17,6 +18,7 @@ from targets.errors import UnreadableTargetError
 from targets.fingerprint import Stamp
 
 _ROW_GROUP = 131_072
+_SAMPLE = 4_096
 _KEY = b"stamp"
 
 _read_before: dict[Path, tuple[tuple[int, int, int], tuple[Stamp, dict[str, Any]]]] = {}
@@ -64,7 +66,7 @@ class ParquetTarget(luigi.Target):
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
             pages = _Hashing(file)
             with pq.ParquetWriter(
-                pages, self.schema, compression="zstd", write_page_checksum=True, store_schema=True
+                pages, self.schema, compression="zstd", use_dictionary=_repetitive(table), write_page_checksum=True
             ) as writer:
                 writer.write_table(table, row_group_size=_ROW_GROUP)
                 content = hashlib.sha256(f"{self.schema}\n{pages.hexdigest()}".encode()).hexdigest()[:32]
@@ -100,6 +102,13 @@ class ParquetTarget(luigi.Target):
             f"{self.path} is truncated, damaged or not written by this pipeline ({reason}); "
             "move it away and rerun, which builds it anew"
         )
+
+
+def _repetitive(table: pa.Table) -> list[str]:
+    """The text columns whose values recur, which alone gain from a dictionary: on ids it doubles the time to write."""
+    texts = [field.name for field in table.schema if field.type == pa.string()]
+    beginning = table.select(texts).slice(0, _SAMPLE)
+    return [name for name in texts if 2 * len(pc.unique(beginning[name])) <= beginning.num_rows]
 
 
 class _Hashing:

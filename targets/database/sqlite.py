@@ -59,6 +59,7 @@ class SqliteDatabase:
             opened = _SqliteConnection(connection)
             opened.query(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
             opened.query(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            opened.query("PRAGMA temp_store = MEMORY")  # a day's session ids: on disk they took half of a query's time
             yield opened
 
     def create(self) -> None:

@@ -65,11 +65,10 @@ def test_report_is_what_a_plain_computation_gives(undisturbed: Workplace) -> Non
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"SESSION_LOWER_LIMIT_DATE": "2"}, {"lookback_days": 2}),
+        ({"SESSION_LOWER_LIMIT_DATE": "2", "MAX_SESSIONS": "3"}, {"lookback_days": 2, "max_sessions": 3}),
         ({"SESSION_LOWER_LIMIT_DATE": "1", "AFTER_PREVIOUS_CONVERSION": "true"}, {"lookback_days": 1}),
-        ({"AFTER_PREVIOUS_CONVERSION": "true", "MAX_SESSIONS": "3"}, {"max_sessions": 3}),
     ],
-    ids=["look-back of two days", "look-back of one day after the previous order", "three sessions at most"],
+    ids=["three sessions of two days at most", "sessions of one day after the previous order"],
 )
 def test_settings_change_journeys_as_a_plain_computation_does(
     reported_shop: Workplace, settings: dict[str, str | None], expected: dict[str, int]

@@ -71,9 +71,14 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path: Path, before: bytes 
     path = tmp_path / "file"
     if before is not None:
         path.write_bytes(before)
-    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert [found.read_bytes() for found in tmp_path.iterdir()] == ([] if before is None else [before])
 
 

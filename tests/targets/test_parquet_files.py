@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS = pa.table(
-    {"id": [f"é{number}" for number in range(500)], "count": range(500), "amount": [number / 7 for number in range(500)]},
+    {"id": [f"é{row}" for row in range(500)], "count": range(500), "amount": [row / 7 for row in range(500)]},
     schema=SCHEMA,
 )
 

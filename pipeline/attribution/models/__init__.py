@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from pipeline.attribution.models.embedded import EmbeddedModel
+from pipeline.attribution.models.excluding import excluding
 from pipeline.attribution.models.first_touch import first_touch
 from pipeline.attribution.models.ihc import ihc_credit
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
@@ -13,6 +14,7 @@ from pipeline.attribution.models.last_non_direct import last_non_direct
 from pipeline.attribution.models.last_touch import last_touch
 from pipeline.attribution.models.linear import linear
 from pipeline.attribution.models.markov import markov
+from pipeline.attribution.models.options import ModelOptions
 from pipeline.attribution.models.position_based import position_based
 from pipeline.attribution.models.shapley import shapley
 from pipeline.attribution.models.time_decay import time_decay
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from pipeline.attribution.models.journeys import Credit
 
-__all__ = ["EMBEDDED_MODELS", "IHC_API", "IHC_LOCAL", "EmbeddedModel", "load_model"]
+__all__ = ["EMBEDDED_MODELS", "IHC_API", "IHC_LOCAL", "EmbeddedModel", "ModelOptions", "load_model"]
 
 IHC_API = "ihc-api"
 """The one model that is not computed here."""
@@ -31,24 +33,32 @@ IHC_API = "ihc-api"
 IHC_LOCAL = "ihc-local"
 IHC_LOCAL_VERSION = 1
 DEFAULT_CONV_TYPE = "default"
+_DEFAULT_OPTIONS = ModelOptions()
 
-# name: (version, function, parameters); the version grows when the same parameters come to give other credit
-_COMPARISON_MODELS: dict[str, tuple[int, Callable[..., Credit], Mapping[str, object]]] = {
-    "first-touch": (1, first_touch, {}),
-    "last-touch": (1, last_touch, {}),
-    "last-non-direct": (1, last_non_direct, {"direct_channels": ["Direct", "Direct Traffic"]}),
-    "linear": (1, linear, {}),
-    "position-based": (1, position_based, {"first": 0.4, "last": 0.4}),
-    "time-decay": (1, time_decay, {"half_life_hours": 168.0}),
-    "markov": (1, markov, {"order": 1}),
-    "shapley": (1, shapley, {}),
+# name: (version, function, parameters from the options); the version grows when the same parameters come to give
+# other credit
+_COMPARISON_MODELS: dict[str, tuple[int, Callable[..., Credit], Callable[[ModelOptions], Mapping[str, object]]]] = {
+    "first-touch": (1, first_touch, lambda _: {}),
+    "last-touch": (1, last_touch, lambda _: {}),
+    "last-non-direct": (1, last_non_direct, lambda options: {"direct_channels": options.direct_channels}),
+    "linear": (1, linear, lambda _: {}),
+    "position-based": (
+        1,
+        position_based,
+        lambda options: {"first": options.position_first, "last": options.position_last},
+    ),
+    "time-decay": (1, time_decay, lambda options: {"half_life_hours": options.half_life_hours}),
+    "markov": (1, markov, lambda options: {"order": options.markov_order}),
+    "shapley": (1, shapley, lambda _: {}),
 }
 
 EMBEDDED_MODELS: tuple[str, ...] = (IHC_LOCAL, *_COMPARISON_MODELS)
 
 
-def load_model(name: str, conv_type_id: str) -> EmbeddedModel:
-    """The embedded model of this name; the conversion type chooses the parameters of `ihc-local` alone.
+def load_model(name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OPTIONS) -> EmbeddedModel:
+    """The embedded model of this name.
+
+    The conversion type chooses the parameters of `ihc-local` alone, the options concern the comparison models alone.
 
     Raises `ModelError` for an unknown name, giving the nearest and all known, or an unknown conversion type.
     """
@@ -60,7 +70,11 @@ def load_model(name: str, conv_type_id: str) -> EmbeddedModel:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ModelError(f"unknown model {name!r}; {hint}Known are {', '.join(known)}")
     version, credit, parameters = _COMPARISON_MODELS[name]
-    return EmbeddedModel.of(name, version, credit, parameters)
+    model = EmbeddedModel.of(name, version, credit, parameters(options))
+    excluded = sorted({*options.excluded_channels})
+    if not excluded:
+        return model
+    return EmbeddedModel(excluding(excluded, model.credit), {**model.fingerprint, "excluding": excluded})
 
 
 def _ihc_local(conv_type_id: str) -> EmbeddedModel:

@@ -1,0 +1,95 @@
+"""Several runs at once, on luigid and without: each ends, and the results are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.comparing import contents, query, result_tables, temporary_files
+from support.databases import SHOP_INTERVAL
+from support.running import LOCAL, Workplace
+from support.servers import luigid
+
+ALREADY_RUNNING = 10
+FIRST, SECOND = "2023-08-29-2023-09-02", "2023-08-30-2023-09-03"
+
+
+@pytest.fixture(params=["local", "luigid"])
+def scheduler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """The options for a scheduler: one within each run, and one that all runs share."""
+    if request.param == "local":
+        yield LOCAL
+    else:
+        with luigid(tmp_path / "luigid") as server:
+            yield server.options
+
+
+def assert_whole(place: Workplace, undisturbed: Workplace) -> None:
+    assert contents(place.files) == contents(undisturbed.files)
+    assert result_tables(place.database) == result_tables(undisturbed.database)
+    assert temporary_files(place.folder) == []
+
+
+@pytest.mark.parametrize("lock", [(), ("--no-lock",)], ids=["Luigi's lock", "no lock"])
+def test_identical_commands_at_once(
+    shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...], lock: tuple[str, ...]
+) -> None:
+    runs = [shop.start_report(SHOP_INTERVAL, *lock, scheduler=scheduler) for _ in range(2)]
+    outcomes = [run.end() for run in runs]
+    assert {outcome.code for outcome in outcomes} <= {0, ALREADY_RUNNING}, [outcome.text for outcome in outcomes]
+    assert 0 in {outcome.code for outcome in outcomes}
+    assert not any("Traceback" in outcome.text or "locked" in outcome.text for outcome in outcomes)
+    assert_whole(shop, undisturbed)
+
+
+def test_overlapping_intervals_at_once(shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...]) -> None:
+    runs = [shop.start_report(interval, scheduler=scheduler) for interval in (FIRST, SECOND)]
+    for run in runs:
+        run.end().succeeded()
+    tables, expected = result_tables(shop.database), result_tables(undisturbed.database)
+    for table in ("attribution_customer_journey", "channel_reporting"):
+        assert tables[table] == expected[table]
+    for interval in (FIRST, SECOND):
+        assert shop.report(interval).succeeded().built == []
+
+
+def test_several_workers(shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...]) -> None:
+    shop.report(SHOP_INTERVAL, "--workers", "2", scheduler=scheduler).succeeded()
+    assert_whole(shop, undisturbed)
+
+
+def test_rerun_after_a_kill_under_luigid(shop: Workplace, undisturbed: Workplace, tmp_path: Path) -> None:
+    with luigid(tmp_path / "luigid", worker_disconnect_delay="2") as server:
+        killed = shop.start_report(SHOP_INTERVAL, scheduler=server.options)
+        killed.lines_of_log(12)
+        killed.kill()
+        killed.end()
+        shop.report(SHOP_INTERVAL, scheduler=server.options).succeeded()
+    assert_whole(shop, undisturbed)
+
+
+def test_dashboard_shows_what_stages_did(shop: Workplace, tmp_path: Path) -> None:
+    with luigid(tmp_path / "luigid") as server:
+        shop.report("2023-08-30", scheduler=server.options).succeeded()
+        tasks = {(task["name"], task["params"].get("day")): task for task in server.tasks()}
+    assert {task["status"] for task in tasks.values()} == {"DONE"}
+    rows = query(shop.database, "SELECT count(*) FROM session_sources WHERE event_date = '2023-08-30'")[0][0]
+    sessions = tasks["Sessions", "2023-08-30"]
+    assert (sessions["status_message"], sessions["progress_percentage"]) == (f"{rows:,} rows", 100)
+    silent = [name for name, task in tasks.items() if not task["status_message"] or task["progress_percentage"] != 100]
+    assert silent == []
+    settings = {"model": "ihc-local", "lookback_days": "0", "max_sessions": "3000", "conv_type_id": "default"}
+    assert settings.items() <= tasks["Attribution", "2023-08-30"]["params"].items()
+
+
+def test_failed_stage_is_one_line_on_the_dashboard(shop: Workplace, tmp_path: Path) -> None:
+    from support.databases import change
+
+    change(shop.database, "UPDATE conversions SET revenue = -1 WHERE conv_id = 'conv-early'")
+    with luigid(tmp_path / "luigid") as server:
+        assert shop.report("2023-08-30", scheduler=server.options).code == 30
+        (failed,) = [task for task in server.tasks() if task["status"] == "FAILED"]
+        error = server.call("fetch_error", task_id=failed["task_id"] if "task_id" in failed else "")
+    assert "conv-early" in str(error)
+    assert "Traceback" not in str(error)

@@ -1,0 +1,47 @@
+"""SIGKILL at random moments: a rerun ends where an undisturbed run does."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from support.comparing import contents, result_tables, temporary_files
+from support.databases import SHOP_INTERVAL
+from support.running import Workplace
+
+MOMENTS = 10
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_rerun_after_a_kill_leaves_what_an_undisturbed_run_does(
+    shop: Workplace, undisturbed: Workplace, moment: int
+) -> None:
+    chance = random.Random(moment)
+    workers = ("--workers", "2") if moment % 3 == 2 else ()
+    started = shop.start_report(SHOP_INTERVAL, *workers)
+    # moments spread over the run's progress, whatever the machine's speed, and then at random within a stage
+    started.lines_of_log(chance.randrange(5 * moment, 5 * moment + 5))
+    time.sleep(chance.uniform(0, 0.03))
+    (started.kill_group if moment % 2 else started.kill)()
+    killed = started.end()
+
+    assert killed.code == -9
+    shop.report(SHOP_INTERVAL).succeeded()
+    assert_undisturbed(shop, undisturbed)
+
+
+def assert_undisturbed(place: Workplace, undisturbed: Workplace) -> None:
+    assert contents(place.files) == contents(undisturbed.files)
+    assert result_tables(place.database) == result_tables(undisturbed.database)
+    assert temporary_files(place.folder) == []
+
+
+def test_rerun_removes_what_killed_writers_left(reported_shop: Workplace, undisturbed: Workplace) -> None:
+    for written in ("journeys/2023-08-31.parquet", "report/ihc-local/" + SHOP_INTERVAL + "/channel_reporting.csv"):
+        file = reported_shop.files / written
+        Path(f"{file.parent}/.{file.name}.0123456789ab.tmp").write_bytes(file.read_bytes()[:100])
+        file.unlink()
+    reported_shop.report(SHOP_INTERVAL).succeeded()
+    assert_undisturbed(reported_shop, undisturbed)
