@@ -26,8 +26,6 @@ setup(
         "msgspec>=0.19",
         "numpy>=2.1",
         "pyarrow>=20",
-        "sqlalchemy>=2.0.36",
-        "tenacity>=9.0",
     ],
     extras_require={
         "dev": [

@@ -1,0 +1,1 @@
+"""What the models say beside each other, on the same journeys."""
