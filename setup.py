@@ -26,6 +26,7 @@ setup(
         "msgspec>=0.19",
         "numpy>=2.1",
         "pyarrow>=20",
+        "tqdm>=4.66",
     ],
     extras_require={
         "dev": [
@@ -38,12 +39,14 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.9",
             "types-requests>=2.32",
+            "types-tqdm>=4.66",
         ],
     },
     entry_points={
         "console_scripts": [
             "ihc-sandbox=pipeline.attribution.sandbox:main",
             "attribution-sample=data.sample:main",
+            "attribution-answers=pipeline.attribution.api.answers_command:main",
         ],
     },
     classifiers=[

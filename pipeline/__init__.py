@@ -1,12 +1,19 @@
 """The marketing-attribution pipeline: every task, found here by `luigi --module pipeline <Task>`."""
 
-from pipeline import scheduling
+from pipeline import scheduling, waiting
 
 scheduling.apply_defaults()
 scheduling.explain_errors()
-scheduling.wait_for_other_workers()
+waiting.wait_for_other_workers()
 
-from pipeline.attribution.tasks import Attribution  # noqa: E402 - the tasks' parameters need Luigi's defaults in place
+from pipeline.attribution.tasks import AnsweredDays, Attribution, AttributionPlan  # noqa: E402 - the tasks' parameters need Luigi's defaults in place
+from pipeline.comparison.tasks import (  # noqa: E402
+    ComparedChannels,
+    ComparedChannelsCsv,
+    LookbackSensitivity,
+    ModelComparison,
+    RankCorrelations,
+)
 from pipeline.journeys.tasks import Journeys  # noqa: E402
 from pipeline.reporting.tasks import (  # noqa: E402
     ChannelReport,
@@ -24,20 +31,43 @@ from pipeline.source.tasks import (  # noqa: E402
     Sessions,
     UndatedRows,
 )
+from pipeline.training.tasks import (  # noqa: E402
+    HeldOutCsv,
+    SampledJourneys,
+    TrainedModel,
+    TrainingCsv,
+    TrainingJson,
+    TrainingSet,
+    TrainingStatistics,
+)
 
 __all__ = [
+    "AnsweredDays",
     "Attribution",
+    "AttributionPlan",
     "ChannelCosts",
     "ChannelReport",
     "ChannelReportingTable",
+    "ComparedChannels",
+    "ComparedChannelsCsv",
     "Conversions",
+    "HeldOutCsv",
     "InitDatabase",
     "Journeys",
+    "LookbackSensitivity",
+    "ModelComparison",
+    "RankCorrelations",
     "Reconciliation",
     "Report",
+    "SampledJourneys",
     "SessionCosts",
     "Sessions",
     "StoredAttribution",
+    "TrainedModel",
+    "TrainingCsv",
+    "TrainingJson",
+    "TrainingSet",
+    "TrainingStatistics",
     "UnattributedConversions",
     "UndatedRows",
 ]

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import luigi.configuration
 
-from pipeline.channel_names import ChannelNames
 from pipeline.errors import ApiKeyError, SettingsError
+from pipeline.model_options import ChannelNames
 
 T = TypeVar("T")
 
@@ -67,6 +67,13 @@ def _number(minimum: float, *, exclusive: bool = False) -> Callable[[str], float
         return number
 
     return parse
+
+
+def _share(value: str) -> float:
+    share = _number(0)(value)
+    if share >= 1:
+        raise ValueError("must be a number of at least 0 and below 1")
+    return share
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -122,7 +129,13 @@ class Settings:
     )
     read_timeout: float = _setting("api", "read_timeout", _number(0, exclusive=True), "60", env="IHC_READ_TIMEOUT")
     total_timeout: float = _setting("api", "total_timeout", _number(0, exclusive=True), "120", env="IHC_TOTAL_TIMEOUT")
+    pack_days: int = _setting("api", "pack_days", _whole(1), "1", env="IHC_PACK_DAYS")
+    max_requests: int = _setting("api", "max_requests", _whole(0), "0", env="IHC_MAX_REQUESTS")
     retry_budget: float = _setting("api", "retry_budget", _number(0), "900", env="IHC_RETRY_BUDGET")
+    training_journeys: int = _setting("training", "training_journeys", _whole(1), "100000", env="TRAINING_JOURNEYS")
+    training_min_length: int = _setting("training", "training_min_length", _whole(1), "2", env="TRAINING_MIN_LENGTH")
+    held_out_share: float = _setting("training", "held_out_share", _share, "0.1", env="TRAINING_HELD_OUT_SHARE")
+    training_seed: int = _setting("training", "training_seed", _whole(0), "1", env="TRAINING_SEED")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:

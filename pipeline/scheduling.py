@@ -1,4 +1,4 @@
-"""How the pipeline runs under Luigi where no luigi.cfg says otherwise, and what its runs print.
+"""How the pipeline runs under Luigi where no luigi.cfg says otherwise, and how its errors are printed.
 
 Applied once, when `pipeline` is imported, which `luigi --module pipeline` does before it reads its own settings.
 """
@@ -9,11 +9,8 @@ import logging
 import re
 import sys
 from types import TracebackType
-from typing import Any
 
 import luigi.configuration
-import luigi.interface
-import luigi.worker
 from luigi.parameter import MissingParameterException, UnknownParameterException
 from luigi.task_register import TaskClassException
 
@@ -70,58 +67,6 @@ def explain_errors() -> None:
     """Log errors that explain themselves as one line instead of a traceback, and leave out Luigi's chatter."""
     logging.getLogger("luigi-interface").addFilter(_one_line)
     sys.excepthook = _one_line_excepthook
-
-
-def wait_for_other_workers() -> None:
-    """Have this process's workers wait for tasks that other workers are running."""
-    factory = luigi.interface._WorkerSchedulerFactory  # noqa: SLF001 - the command line offers no other way to a worker
-    factory.create_worker = _create_worker
-
-
-class WaitingWorker(luigi.worker.Worker):
-    """A worker that stays while another one is running what it needs, and takes over what that one leaves undone.
-
-    Luigi's own leaves at once and reports `already_running`, so that of two overlapping intervals one would fail; its
-    `keep_alive` stays after failures too, for ever.
-    """
-
-    def _keep_alive(self, response: Any) -> bool:  # noqa: ANN401 - Luigi is untyped
-        if response.running_tasks:
-            return True
-        return self._take_over() or super()._keep_alive(response)
-
-    def run(self) -> bool:
-        """Run the scheduled tasks; what others completed meanwhile counts as complete."""
-        succeeded: bool = super().run()
-        for task in self._unfinished():
-            if task.complete():
-                self._add_task_history.append((task, "DONE", True))
-        # Luigi's summary reads from this history that work was left to others; it was waited for.
-        waiting = [response for response in self._get_work_response_history if response["task_id"] is None]
-        for response in waiting:
-            self._get_work_response_history.remove(response)
-        return succeeded
-
-    def _take_over(self) -> bool:
-        """Whether a task that another worker ran and did not complete was scheduled again; each task once."""
-        abandoned = [
-            task
-            for response in self._get_work_response_history
-            for task in [self._scheduled_tasks.get(running["task_id"]) for running in response["running_tasks"] or []]
-            if task is not None and self.unfulfilled_counts[task.task_id] == 0 and not task.complete()
-        ]
-        for task in abandoned:
-            self.unfulfilled_counts[task.task_id] += 1
-            self.add(task)
-        return bool(abandoned)
-
-    def _unfinished(self) -> list[Any]:
-        ended = {task.task_id for task, status, _ in self._add_task_history if status in ("DONE", "FAILED", "UNKNOWN")}
-        return [task for task_id, task in self._scheduled_tasks.items() if task_id not in ended]
-
-
-def _create_worker(_factory: object, scheduler: Any, worker_processes: int, assistant: bool = False) -> WaitingWorker:  # noqa: ANN401, FBT001, FBT002 - Luigi's signature
-    return WaitingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
 
 
 def _one_line(record: logging.LogRecord) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,9 +56,9 @@ def resample(days: Iterable[Day], models: Sequence[str], channels: Sequence[str]
     shape = (REPLICATES, len(models), len(channels))
     conversions, revenue = np.zeros(shape), np.zeros(shape)
     influenced = np.zeros(shape[1:], np.int64)
-    for day, journeys, credits in days:
+    for day, journeys, credit in days:
         revenues = journeys.filter(pc.equal(journeys["position"], 0))["revenue"].to_numpy()
-        parts = [_by_conversion(journeys, credits[model], channels) for model in models]
+        parts = [_by_conversion(journeys, credit[model], channels) for model in models]
         influenced += [np.count_nonzero(met, axis=0) for _, met in parts]
         earned = np.stack([of_model for of_model, _ in parts], axis=1)
         draws = np.random.default_rng([_SEED, day.toordinal()])
@@ -82,11 +81,13 @@ def _by_conversion(
     journeys: pa.Table, credit: pa.Table, channels: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What each conversion credits each channel with, and whether it met it, conversions x channels."""
-    number = np.cumsum(journeys["position"].to_numpy() == 0) - 1
-    shape = (np.count_nonzero(journeys["position"].to_numpy() == 0), len(channels))
-    sessions = attributed(journeys.append_column("number", pa.array(number, pa.int64())), credit)
+    first = journeys["position"].to_numpy() == 0
+    shape = (int(np.count_nonzero(first)), len(channels))
+    numbered = journeys.append_column("number", pa.array(np.cumsum(first) - 1, pa.int64()))
+    sessions = attributed(numbered, credit)
     channel = pc.index_in(sessions["channel_name"], value_set=pa.array(channels, pa.string())).to_numpy()
     cell = sessions["number"].to_numpy() * len(channels) + channel
-    earned = np.bincount(cell, weights=credit["ihc"].to_numpy(), minlength=math.prod(shape))
-    met = np.bincount(cell, minlength=math.prod(shape)) > 0
+    size = shape[0] * shape[1]
+    earned = np.bincount(cell, weights=credit["ihc"].to_numpy(), minlength=size).astype(np.float64)
+    met = np.bincount(cell, minlength=size) > 0
     return earned.reshape(shape), met.reshape(shape)

@@ -38,12 +38,11 @@ def correlate_ranks(comparison: pd.DataFrame) -> pd.DataFrame:
     Takes the columns `MODEL_COMPARISON`. A correlation is NaN where a model gives all channels the same.
     """
     conversions = {
-        str(model): rows["attributed_conversions"].to_numpy()
-        for model, rows in comparison.groupby("model", sort=False)
+        str(model): rows["attributed_conversions"].to_numpy() for model, rows in comparison.groupby("model", sort=False)
     }
     pairs = [
-        (model, other, spearman(conversions[model], conversions[other]), kendall(conversions[model], conversions[other]))
-        for model, other in itertools.combinations(conversions, 2)
+        (model, other, spearman(one, another), kendall(one, another))
+        for (model, one), (other, another) in itertools.combinations(conversions.items(), 2)
     ]
     return pd.DataFrame(pairs, columns=["model", "other_model", "spearman", "kendall"])
 

@@ -5,6 +5,7 @@ The rule is plain SQL over integer epoch seconds, so that more than one engine c
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def build_journeys(
 
 
 def _register_files(engine: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
-    engine.read_parquet([str(file) for file in files]).create_view(name)
+    # escaped, since DuckDB takes a path for a pattern
+    engine.read_parquet([glob.escape(str(file)) for file in files]).create_view(name)
 
 
 def _name_damaged_file(session_files: Sequence[Path], previous_files: Sequence[Path]) -> None:

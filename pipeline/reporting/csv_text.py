@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pandas as pd
@@ -17,4 +18,4 @@ def _cell(value: str | float) -> str:
     if isinstance(value, str):
         # Python's csv leaves a lone carriage return unquoted before 3.13, and readers take it for the end of a row.
         return '"' + value.replace('"', '""') + '"' if re.search(r'[",\r\n]', value) else value
-    return "" if value != value else repr(value)  # noqa: PLR0124 - NaN alone differs from itself
+    return "" if math.isnan(value) else repr(value)

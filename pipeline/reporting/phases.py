@@ -53,5 +53,5 @@ def build_channel_phases(report: pd.DataFrame, phases: Iterable[pa.Table]) -> pd
     earned = earned.groupby(_KEY, as_index=False)[PHASES].sum(min_count=1)
     without = np.nan if len(earned) and earned[PHASES].isna().all(axis=None) else 0.0
     beside = report[[*_KEY, "ihc"]].merge(earned, on=_KEY, how="left")
-    beside[PHASES] = beside[PHASES].fillna(without) if without == 0 else beside[PHASES]
+    beside[PHASES] = beside[PHASES].fillna(without)
     return beside[[*_KEY, *PHASES, "ihc"]]

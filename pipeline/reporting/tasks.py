@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.attribution.api.packing import pack
 from pipeline.attribution.models import IHC_API
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import Attribution, model_identity
+from pipeline.attribution.tasks import ApiRun, Attribution, model_identity
 from pipeline.days import IntervalParameter, days_between, days_of
 from pipeline.journeys.tasks import Journeys, first_day_of_window
 from pipeline.reporting.credit import sum_channel_credit
@@ -38,13 +38,13 @@ from pipeline.source.tasks import (
     UndatedRows,
     results_database,
 )
-from pipeline.stage import ModelSettings, Stage, data_root, setting
+from pipeline.stage import Stage, data_root, setting
 from targets.fingerprint import Stamp, fingerprint
 from targets.table import Origin, TableSlice
 from targets.text import CsvTarget, JsonTarget
 
 
-class StoredAttribution(ModelSettings, Stage):
+class StoredAttribution(ApiRun, Stage):
     """A conversion day in `attribution_customer_journey`."""
 
     day = luigi.DateParameter()
@@ -67,14 +67,15 @@ class StoredAttribution(ModelSettings, Stage):
         self.done(f"{credit.num_rows:,} rows in {ATTRIBUTION}")
 
 
-class IntervalStage(ModelSettings, Stage):
+class IntervalStage(ApiRun, Stage):
     """A stage over the conversion days of an interval and the session days they reach back to."""
 
     date_interval = IntervalParameter()
 
     def daily(self, stage: type[Stage], days: list[dt.date] | None = None) -> list[Stage]:
         """One daily stage for each conversion day, or each of `days`."""
-        return [self.clone(stage, day=day) for day in (days_of(self.date_interval) if days is None else days)]
+        days = days_of(self.date_interval) if days is None else days
+        return [self.clone(stage, day=day, within=str(self.date_interval)) for day in days]
 
     def session_days(self) -> list[dt.date]:
         """The days of the interval and of the look-back window before it."""
@@ -175,6 +176,7 @@ class Reconciliation(ConversionBooks):
     """`reconciliation.json`: the books of the interval, which have to balance."""
 
     max_customer_journeys = setting("max_customer_journeys")
+    pack_days = setting("pack_days")
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
@@ -206,8 +208,11 @@ class Reconciliation(ConversionBooks):
         """The requests that the interval needs under the limits; 0 for an embedded model."""
         if self.model != IHC_API:
             return 0
-        lengths = (JourneyArrays.from_table(journeys).lengths for _, _, journeys, _ in self.tables())
-        return sum(len(pack(of_day, self.max_customer_journeys, self.max_sessions)) for of_day in lengths)
+        from pipeline.attribution.asking import in_packs
+
+        packs = in_packs((journeys for _, _, journeys, _ in self.tables()), self.pack_days)
+        lengths = (JourneyArrays.from_table(journeys).lengths for journeys in packs)
+        return sum(len(pack(of_pack, self.max_customer_journeys, self.max_sessions)) for of_pack in lengths)
 
     def set_aside(self) -> SetAside:
         """What was set aside as bad input on the days that the report reaches."""
@@ -229,6 +234,7 @@ class Report(IntervalStage):
     """Everything: the report files, the result tables, and books that balance."""
 
     max_customer_journeys = setting("max_customer_journeys")
+    pack_days = setting("pack_days")
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
@@ -262,6 +268,7 @@ def _say_where_it_is(report: Report) -> None:
 
 def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
     """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
-    shared = {name: value for name, value in stage.to_str_params().items() if name not in ("day", "date_interval")}
+    parameters = stage.to_str_params(only_significant=True).items()
+    shared = {name: value for name, value in parameters if name not in ("day", "date_interval")}
     identity = model_identity(stage.model, stage.conv_type_id)
     return Origin(stage.model, fingerprint({"settings": shared, "model": identity}))

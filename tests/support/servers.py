@@ -38,9 +38,10 @@ class Scheduler:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{method}?{data}", timeout=10) as response:
             return json.load(response)["response"]
 
-    def tasks(self, status: str = "") -> list[dict[str, Any]]:
-        """The tasks with a status such as DONE; all by default."""
-        return [*self.call("task_list", status=status, upstream_status="").values()]
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """The tasks it knows of, by id."""
+        tasks: dict[str, dict[str, Any]] = self.call("task_list", status="", upstream_status="")
+        return tasks
 
 
 @contextmanager
@@ -89,36 +90,36 @@ class Api:
     """An `ihc-sandbox` on this machine."""
 
     url: str
-
-    @property
-    def _root(self) -> str:
-        return self.url.removesuffix("/v1/compute_ihc")
+    key: str
 
     def statistics(self) -> dict[str, Any]:
         """What it saw."""
-        with urllib.request.urlopen(f"{self._root}/statistics", timeout=10) as response:
-            statistics: dict[str, Any] = json.load(response)
-            return statistics
+        statistics: dict[str, Any] = self._ask("/statistics")
+        return statistics
 
     def suffer(self, **faults: object) -> None:
         """Set its faults, see `pipeline.attribution.sandbox.faults.Faults`."""
-        request = urllib.request.Request(f"{self._root}/faults", json.dumps(faults).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=10):
-            pass
+        self._ask("/faults", json.dumps(faults).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
+        root = self.url.removesuffix("/v1/compute_ihc")
+        request = urllib.request.Request(root + path, body, {"x-api-key": self.key})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
 
 
 @contextmanager
-def sandbox(*options: str, key: str | None = None) -> Iterator[Api]:
-    """Start `ihc-sandbox` with these options; it demands `key`, if there is one."""
+def sandbox(*options: str, key: str) -> Iterator[Api]:
+    """Start `ihc-sandbox` with these options; it demands `key`."""
     program = "from pipeline.attribution.sandbox import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, "--port", "0", *options],
-        env={**os.environ, **({"SANDBOX_API_KEY": key} if key else {})},
+        env={**os.environ, "SANDBOX_API_KEY": key},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         try:
             assert process.stdout is not None
-            yield Api(process.stdout.readline().split()[-1])
+            yield Api(process.stdout.readline().split()[-1], key)
         finally:
             process.kill()

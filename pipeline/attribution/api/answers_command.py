@@ -59,11 +59,13 @@ def _list(store: AnswerStore) -> None:
     if not contents:
         _say(f"no answers are kept in {store.folder.absolute()}")
     for kept in contents:
-        redistribution = ", with redistribution" if kept.scope.redistribution else ""
+        scope = kept.scope
+        redistribution = ", with redistribution" if scope.redistribution else ""
+        files = f"{kept.files} file{'s' * (kept.files > 1)}"
         _say(
-            f"{kept.scope.name}  {kept.journeys:,} journeys, {kept.bytes / 1e6:.1f} MB in {kept.files} files, "
+            f"{scope.name}  {kept.journeys:,} journeys, {kept.bytes / 1e6:.1f} MB in {files}, "
             f"given {_date(kept.oldest)} to {_date(kept.newest)}: "
-            f"{kept.scope.endpoint} conv_type_id={kept.scope.conv_type_id}{redistribution}"
+            f"{scope.endpoint} conv_type_id={scope.conv_type_id}{redistribution}"
         )
 
 

@@ -24,7 +24,7 @@ class Backoff:
 
     def after(self, failures: int) -> float:
         """The pause after so many failures in a row: doubled each time, of which at least half at random."""
-        full = min(self.longest, self.first * 2.0 ** (failures - 1))
+        full = min(self.longest, self.first * 2.0 ** min(failures - 1, 60))
         return random.uniform(full / 2, full)  # noqa: S311 - spreads load, keeps no secret
 
 

@@ -36,6 +36,13 @@ class Plan:
     requests_left: int
     seconds: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.journeys:,} journeys with {self.sessions:,} sessions need {self.requests:,} requests; "
+            f"{self.answered:,} journeys are answered, {self.requests_left:,} requests are left, about "
+            f"{self.seconds:,.0f} s"
+        )
+
     def __add__(self, other: Plan) -> Plan:
         """The plan of both, asked one after the other."""
         return Plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from pipeline.attribution.models.embedded import EmbeddedModel
@@ -14,18 +15,19 @@ from pipeline.attribution.models.last_non_direct import last_non_direct
 from pipeline.attribution.models.last_touch import last_touch
 from pipeline.attribution.models.linear import linear
 from pipeline.attribution.models.markov import markov
-from pipeline.attribution.models.options import ModelOptions
 from pipeline.attribution.models.position_based import position_based
 from pipeline.attribution.models.shapley import shapley
 from pipeline.attribution.models.time_decay import time_decay
 from pipeline.errors import ModelError
+from pipeline.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from pipeline.attribution.models.journeys import Credit
 
-__all__ = ["EMBEDDED_MODELS", "IHC_API", "IHC_LOCAL", "EmbeddedModel", "ModelOptions", "load_model"]
+__all__ = ["EMBEDDED_MODELS", "IHC_API", "IHC_LOCAL", "EmbeddedModel", "load_model", "trained_file"]
 
 IHC_API = "ihc-api"
 """The one model that is not computed here."""
@@ -55,15 +57,18 @@ _COMPARISON_MODELS: dict[str, tuple[int, Callable[..., Credit], Callable[[ModelO
 EMBEDDED_MODELS: tuple[str, ...] = (IHC_LOCAL, *_COMPARISON_MODELS)
 
 
-def load_model(name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OPTIONS) -> EmbeddedModel:
+def load_model(
+    name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OPTIONS, trained: Path | None = None
+) -> EmbeddedModel:
     """The embedded model of this name.
 
-    The conversion type chooses the parameters of `ihc-local` alone, the options concern the comparison models alone.
+    The conversion type chooses the parameters of `ihc-local` alone, from those in the folder `trained` and the shipped
+    ones; the options concern the comparison models alone.
 
     Raises `ModelError` for an unknown name, giving the nearest and all known, or an unknown conversion type.
     """
     if name == IHC_LOCAL:
-        return _ihc_local(conv_type_id)
+        return _ihc_local(conv_type_id, trained)
     if name not in _COMPARISON_MODELS:
         known = [*EMBEDDED_MODELS, IHC_API]
         near = difflib.get_close_matches(name, known, 1, 0.4)
@@ -77,11 +82,29 @@ def load_model(name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OP
     return EmbeddedModel(excluding(excluded, model.credit), {**model.fingerprint, "excluding": excluded})
 
 
-def _ihc_local(conv_type_id: str) -> EmbeddedModel:
-    if conv_type_id != DEFAULT_CONV_TYPE:
+def trained_file(trained: Path, conv_type_id: str) -> Path:
+    """Where the trained parameters of a conversion type are, in the folder `trained`.
+
+    Raises `ModelError` for one that cannot name a file, and for the one that stands for the shipped parameters.
+    """
+    if conv_type_id == DEFAULT_CONV_TYPE or not re.fullmatch(r"\w[\w.-]{0,99}", conv_type_id):
         raise ModelError(
-            f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; "
-            f"set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or ATTRIBUTION_MODEL={IHC_API}"
+            f"the conversion type {conv_type_id!r} cannot have trained parameters; set CONV_TYPE_ID (--conv-type-id) "
+            f"to a name of letters, digits, '_', '-' and '.' other than {DEFAULT_CONV_TYPE!r}"
         )
-    parameters = IhcParameters.load(DEFAULT_PARAMETERS)
+    return trained / f"{conv_type_id}.json"
+
+
+def _ihc_local(conv_type_id: str, trained: Path | None) -> EmbeddedModel:
+    path = DEFAULT_PARAMETERS
+    if conv_type_id != DEFAULT_CONV_TYPE:
+        found = trained and trained_file(trained, conv_type_id)
+        if not found or not found.exists():
+            raise ModelError(
+                f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; train them (task "
+                f"TrainedModel), set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or "
+                f"ATTRIBUTION_MODEL={IHC_API}"
+            )
+        path = found
+    parameters = IhcParameters.load(path)
     return EmbeddedModel.of(IHC_LOCAL, IHC_LOCAL_VERSION, ihc_credit, {"parameters": parameters})

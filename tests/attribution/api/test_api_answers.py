@@ -130,7 +130,7 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
     ("damage", "reason"),
     [
         (lambda content: content[: len(content) // 2], "truncated, damaged or not written by this pipeline"),
-        (lambda content: b"", "truncated, damaged or not written by this pipeline"),
+        (lambda _: b"", "truncated, damaged or not written by this pipeline"),
         (lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:], "checksum"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
     store.keep(SCOPE, *answers(0, 5))
     foreign = files(store)[0].with_name("foreign.parquet")
     pq.write_table(pa.table({"a": [1]}), foreign)
-    with pytest.raises(UnreadableTargetError, match="foreign.parquet is .*it is not a file of answers"):
+    with pytest.raises(UnreadableTargetError, match=r"foreign\.parquet is .*it is not a file of answers"):
         find(store, answers(0, 5))
 
 
@@ -205,7 +205,9 @@ for start in range(int(sys.argv[2]), int(sys.argv[3]), 10):
 def start_writer(store: AnswerStore, first: int, end: int) -> subprocess.Popen[str]:
     script = WRITER.format(here=str(Path(__file__).parent))
     command = [sys.executable, "-c", script, str(store.folder), str(first), str(end)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+    )
 
 
 def test_two_processes_write_and_merge_at_once(store: AnswerStore) -> None:

@@ -67,7 +67,7 @@ def test_a_conversion_type_without_parameters_is_told_what_to_do() -> None:
     with pytest.raises(ModelError) as error:
         load_model("ihc-local", "shop")
     assert str(error.value) == (
-        "ihc-local has no trained parameters for the conversion type 'shop'; "
+        "ihc-local has no trained parameters for the conversion type 'shop'; train them (task TrainedModel), "
         "set CONV_TYPE_ID=default for the shipped ones, or ATTRIBUTION_MODEL=ihc-api"
     )
 

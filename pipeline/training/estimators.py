@@ -1,0 +1,84 @@
+"""The rules by which `ihc-local` learns, each a function of durations or counts.
+
+How the vendor's training derives its parameters is not published. Of the rules here, the shapes of the two curves are
+what was seen of it on its published training set: a ramp, and one minus a distribution. Where nothing is known, the
+rule is the simplest of those tried that has no figure to set, and agrees with the shipped parameters on the journeys
+from which these come; so this agreement is partly chosen, and no evidence that the rule is the vendor's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.training.evidence import Durations
+
+SAME_VISIT_HOURS = 0.1
+"""A session that close to the last one is the visit of the order: it closes in full. As seen of the vendor's."""
+
+DOUBLE_CLICK_HOURS = 0.02
+"""Sessions closer than that to the last one say nothing of when orders follow. As seen of the vendor's."""
+
+PRIOR_ORDERS = 30.0
+"""The orders after which a channel's own figures count as much as the presumption that it is like all others."""
+
+_MEDIAN = np.array([0.5])
+_CLOSER_SHARES = np.linspace(0.01, 1, 100)
+
+
+def restart_gap(pauses: Durations) -> float:
+    """The pause in hours after which a journey starts afresh: the mean of those pauses that are above the mean.
+
+    Pauses are many short ones and few long ones. Their mean parts the ordinary ones from the long ones, and the mean of
+    the long ones those that belong to the journey from those that end it ("head/tail breaks", B. Jiang, The
+    Professional Geographer 65, 2013). Where all are alike, it is their length.
+    """
+    mean = pauses.mean()
+    above = pauses.after(mean)
+    return above.mean() if above.count else mean
+
+
+def initializer_start(pauses: Durations) -> float:
+    """The hours from which a pause makes the session after it an initializer in part: half of all pauses are longer."""
+    return float(pauses.quantiles(_MEDIAN)[0])
+
+
+def initializer_membership(hours: NDArray[np.float64], start: float, gap: float) -> NDArray[np.float64]:
+    """A ramp from 0 at `start` to 1 at `gap` hours; a step where these are one."""
+    return np.clip((hours - start) / max(gap - start, 1e-9), 0, 1)
+
+
+def usable_closers(closers: Durations, horizon: float) -> Durations:
+    """The hours to the last session that the closer curve is learned from: a restart would end longer ones."""
+    return closers.within(DOUBLE_CLICK_HOURS, horizon)
+
+
+def closer_membership(hours: NDArray[np.float64], usable: Durations) -> NDArray[np.float64]:
+    """One minus the share of closer-engaged sessions no farther from the last one; 1 within the same visit."""
+    return np.where(hours < SAME_VISIT_HOURS, 1.0, 1 - usable.share_upto(hours))
+
+
+def closer_knots(usable: Durations) -> NDArray[np.float64]:
+    """The hours, from the end of the same visit on, between which the closer curve is a straight line: percentiles."""
+    percentiles = usable.quantiles(_CLOSER_SHARES)
+    return np.unique(np.append(SAME_VISIT_HOURS, percentiles[percentiles > SAME_VISIT_HOURS]))
+
+
+def phase_weights(engaged: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of each phase, from the number of sessions engaged in it: as their square roots, summing to 1.
+
+    As with votes of unequal districts (L. S. Penrose, Journal of the Royal Statistical Society 109, 1946): in
+    proportion to their numbers the largest phase would rule, and alike the members of the smallest.
+    """
+    roots = np.sqrt(engaged)
+    weights: NDArray[np.float64] = roots / roots.sum()
+    return weights
+
+
+def channel_weights(received: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much more of a phase a channel's sessions get by their times than engaged sessions of their journeys do.
+
+    `received` and `expected` are in orders. Few of them draw the weight towards 1 (`PRIOR_ORDERS`).
+    """
+    weights: NDArray[np.float64] = (received + PRIOR_ORDERS) / (expected + PRIOR_ORDERS)
+    return weights

@@ -1,0 +1,208 @@
+"""`ihc-api` against the sandbox: the credit of `ihc-local`, every limit kept, no journey asked for twice."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.comparing import contents, query, result_tables, temporary_files
+from support.databases import SHOP_INTERVAL, conversion, session, write_database
+from support.running import Workplace
+from support.servers import Api, luigid, sandbox
+
+CANARY = "canary-5f1d8c"
+DAY = "2023-08-30-2023-08-31"
+JOURNEYS = "SELECT conv_id, session_id FROM attribution_customer_journey ORDER BY 1, 2"
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with sandbox(key=CANARY) as server:
+        yield server
+
+
+def asking(api: Api, **settings: str) -> dict[str, str | None]:
+    """The settings of a run that asks this API."""
+    return {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": CANARY, **settings}
+
+
+def credit(place: Workplace) -> dict[tuple[str, str], float]:
+    """The credit of every session."""
+    rows = query(place.database, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey")
+    return {(conv_id, session_id): ihc for conv_id, session_id, ihc in rows}
+
+
+def kept_answers(place: Workplace) -> set[bytes]:
+    """The journeys with a kept answer."""
+    files = (place.files / "answers").rglob("*.parquet")
+    return {journey for file in files for journey in pq.read_table(file)["journey"].to_pylist()}
+
+
+def test_api_gives_the_credit_of_the_embedded_model(
+    reported_shop: Workplace, undisturbed: Workplace, api: Api
+) -> None:
+    reported_shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
+    assert credit(reported_shop) == pytest.approx(credit(undisturbed), rel=0, abs=0.0002)
+    sums = query(reported_shop.database, "SELECT sum(ihc) FROM attribution_customer_journey GROUP BY conv_id")
+    assert [total for (total,) in sums] == pytest.approx([1] * len(sums), rel=0, abs=1e-9)
+
+    books, seen = reported_shop.books(SHOP_INTERVAL, "ihc-api"), api.statistics()
+    assert books["api_requests"] == seen["requests"] == 3  # one for each day with journeys
+    assert seen["journeys"] == books["attributed"]
+    assert seen["conversions_asked_more_than_once"] == 0
+    assert seen["statuses"] == {"200": 3}
+
+    shutil.rmtree(reported_shop.files / "attribution" / "ihc-api")
+    again = reported_shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
+    assert "Attribution" in again.kinds_built
+    assert reported_shop.report(SHOP_INTERVAL, **asking(api)).succeeded().built == []
+    assert api.statistics()["requests"] == 3
+    assert reported_shop.books(SHOP_INTERVAL, "ihc-api") == books
+
+
+@pytest.mark.parametrize(("max_sessions", "requests"), [(3000, 2), (200, 3)])
+def test_long_journey_is_cut_alike_for_every_model_and_fits_a_request(
+    tmp_path: Path, max_sessions: int, requests: int
+) -> None:
+    place = Workplace(tmp_path)
+    sessions = [
+        session(f"s-{number:04}", "long", f"2023-09-0{1 + number // 2000} {number % 2000 // 100:02}:{number % 60:02}:00")
+        for number in range(3500)
+    ]
+    sessions += [session(f"x-{number}", f"user-{number}", "2023-09-02 08:00:00") for number in range(150)]
+    orders = [conversion(f"order-{number}", f"user-{number}", "2023-09-02 09:00:00") for number in range(150)]
+    write_database(place.database, sessions, [*orders, conversion("long", "long", "2023-09-02 22:00:00")])
+
+    day = "2023-09-02-2023-09-03"
+    with sandbox("--max-sessions", str(max_sessions), key=CANARY) as api:
+        place.report(day, **asking(api, MAX_SESSIONS=str(max_sessions))).succeeded()
+        seen = api.statistics()
+    journeys = query(place.database, JOURNEYS)
+    assert seen["statuses"] == {"200": requests}
+    assert seen["conversions_asked_more_than_once"] == 0
+    books = place.books(day, "ihc-api")
+    assert books["api_requests"] == requests
+    assert books["sessions_truncated"] == 3500 - max_sessions
+    assert len([conv_id for conv_id, _ in journeys if conv_id == "long"]) == max_sessions
+    for model in ("ihc-local", "linear"):
+        place.report(day, MAX_SESSIONS=str(max_sessions), ATTRIBUTION_MODEL=model).succeeded()
+        assert query(place.database, JOURNEYS) == journeys
+        assert place.books(day, model)["sessions_truncated"] == 3500 - max_sessions
+        assert place.books(day, model)["api_requests"] == 0
+
+
+def test_answers_on_disk_are_never_asked_for_again_after_kills(shop: Workplace, tmp_path: Path, api: Api) -> None:
+    concurrency, journeys_a_request = 2, 2
+    settings = asking(
+        api, IHC_CONCURRENCY=str(concurrency), MAX_CUSTOMER_JOURNEYS=str(journeys_a_request), MAX_SESSIONS="100"
+    )
+    undisturbed = shop.copy(tmp_path / "undisturbed")
+    undisturbed.report(SHOP_INTERVAL, **settings).succeeded()
+    total = int(undisturbed.books(SHOP_INTERVAL, "ihc-api")["attributed"])
+    asked_before = api.statistics()["journeys"]
+    assert asked_before == total
+
+    api.suffer(latency=0.05)
+    for moment in range(5):
+        chance = random.Random(moment)
+        kept_before = len(kept_answers(shop))
+        until = api.statistics()["requests"] + chance.randrange(1, 6)
+        started = shop.start_report(SHOP_INTERVAL, **settings)
+        while api.statistics()["requests"] < until and started.process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.1))
+        (started.kill_group if moment % 2 else started.kill)()
+        assert started.end().code == -9
+        asked = api.statistics()["journeys"]
+        assert asked - asked_before - (len(kept_answers(shop)) - kept_before) <= concurrency * journeys_a_request
+        asked_before = asked
+
+    api.suffer()
+    left = total - len(kept_answers(shop))
+    assert 0 < left < total
+    shop.report(SHOP_INTERVAL, **settings).succeeded()
+    assert api.statistics()["journeys"] - asked_before == left
+    assert result_tables(shop.database) == result_tables(undisturbed.database)
+    assert temporary_files(shop.folder) == []
+    # the answers themselves hold the time at which they were given
+    assert results(shop) == results(undisturbed)
+
+
+def results(place: Workplace) -> dict[str, bytes]:
+    return {name: content for name, content in contents(place.files).items() if not name.startswith("answers/")}
+
+
+def test_outage_costs_only_what_was_not_answered(shop: Workplace, api: Api) -> None:
+    settings = asking(api, MAX_CUSTOMER_JOURNEYS="5", IHC_CONCURRENCY="1", IHC_RETRY_BUDGET="1")
+    api.suffer(outage_after=2)
+    failed = shop.report(DAY, **settings)
+    assert failed.code == 30
+    assert "Traceback" not in failed.text
+    assert any("Attribution 2023-08-30" in error for error in failed.errors)
+    assert len(kept_answers(shop)) == 10
+
+    api.suffer()
+    before = api.statistics()["journeys"]
+    shop.report(DAY, **settings).succeeded()
+    books = shop.books(DAY, "ihc-api")
+    assert api.statistics()["journeys"] - before == books["attributed"] - 10
+    assert books["api_requests"] == -(-books["attributed"] // 5)
+
+
+def test_journey_that_the_api_refuses_is_in_the_books(shop: Workplace, api: Api) -> None:
+    api.suffer(refuses=["conv-early"])
+    failed = shop.report(DAY, **asking(api))
+    assert failed.code == 30
+    assert any("rejected 1 of" in error and "MAX_REJECTED_SHARE" in error for error in failed.errors)
+
+    shop.report(DAY, **asking(api, MAX_REJECTED_SHARE="0.5")).succeeded()
+    books = shop.books(DAY, "ihc-api")
+    assert (books["rejected"], books["attributed"]) == (1, books["conversions"] - 1)
+    assert books["unattributed_revenue"] == 33.33
+    assert "conv-early" not in {conv_id for conv_id, _ in credit(shop)}
+    rejects = (shop.files / "rejects" / "attribution" / "ihc-api" / "2023-08-30.csv").read_text()
+    assert "conv-early" in rejects
+
+
+def assert_nowhere(place: Workplace, *texts: str) -> None:
+    """The key is in no file, no table and no text."""
+    found = [path for path in place.folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert found == []
+    assert not any(CANARY in text for text in texts)
+
+
+def test_key_is_nowhere_after_a_run_on_luigid_at_debug_level(shop: Workplace, tmp_path: Path, api: Api) -> None:
+    with luigid(tmp_path / "luigid") as server:
+        outcome = shop.report(DAY, "--log-level", "DEBUG", scheduler=server.options, **asking(api)).succeeded()
+        known = str(server.tasks())
+        log = (tmp_path / "luigid" / "log").read_text()
+    assert "DEBUG" in outcome.log
+    assert api.statistics()["statuses"] == {"200": 1}
+    assert_nowhere(shop, outcome.text, known, log)
+
+
+@pytest.mark.parametrize(
+    ("faults", "key", "says"),
+    [
+        ({}, CANARY + "-wrong", "key was refused"),
+        ({"every": {"503": 1}}, CANARY, "HTTP 503"),
+        ({"every": {"302": 1}}, CANARY, "redirect"),
+        ({"every": {"reset": 1}}, CANARY, "onnection"),
+        ({"every": {"404": 1}}, CANARY, "404"),
+    ],
+    ids=["key refused", "unavailable", "redirect", "connection reset", "wrong address"],
+)
+def test_failure_of_the_api_is_one_line_without_the_key(
+    shop: Workplace, api: Api, faults: dict[str, object], key: str, says: str
+) -> None:
+    api.suffer(**faults)
+    outcome = shop.report(DAY, "--log-level", "DEBUG", **asking(api, IHC_API_KEY=key, IHC_RETRY_BUDGET="1"))
+    assert outcome.code == 30
+    assert "Traceback" not in outcome.text
+    assert any(error.startswith("ERROR: Attribution 2023-08-30") and says in error for error in outcome.errors)
+    assert_nowhere(shop, outcome.text)

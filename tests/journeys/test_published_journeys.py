@@ -1,0 +1,110 @@
+"""Real journeys, found again in a database built from them; they are in ../shared/real beside the repository."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.databases import Row, conversion, session, write_database
+
+from pipeline.journeys.build import build_journeys
+from pipeline.source.extract import parse_date, read_conversions, read_sessions, source_dates
+from targets.database import open_database
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "journeys.csv"
+FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
+
+pytestmark = pytest.mark.skipif(
+    not REAL.is_file() and os.environ.get("CI") != "true", reason="the published journeys are not here"
+)
+
+Touch = dict[str, str]
+
+
+def published() -> dict[str, list[Touch]]:
+    """The journeys by conversion, in time order, ties by session_id."""
+    journeys: dict[str, list[Touch]] = {}
+    with REAL.open(encoding="utf-8", newline="") as file:
+        for touch in csv.DictReader(file):
+            journeys.setdefault(touch["conversion_id"], []).append(touch)
+    return {order: sorted(journey, key=time_and_id) for order, journey in journeys.items()}
+
+
+def time_and_id(touch: Touch) -> tuple[str, str]:
+    return touch["timestamp"], touch["session_id"]
+
+
+def users(journeys: dict[str, list[Touch]]) -> dict[str, str]:
+    """The user of each conversion: its own, except that conversions that share a session share the user."""
+    user = {order: order for order in journeys}
+    first: dict[str, str] = {}
+
+    def root(order: str) -> str:
+        while user[order] != order:
+            order = user[order]
+        return order
+
+    for order, journey in journeys.items():
+        for touch in journey:
+            user[root(order)] = root(first.setdefault(touch["session_id"], order))
+    return {order: root(order) for order in journeys}
+
+
+def write_source(path: Path, journeys: dict[str, list[Touch]]) -> None:
+    """Each conversion in the second of its last session."""
+    user = users(journeys)
+    sessions: dict[str, Row] = {}
+    for order, journey in journeys.items():
+        for touch in journey:
+            holder, closer, impression = (int(touch[name]) for name in FLAGS)
+            row = session(
+                touch["session_id"],
+                user[order],
+                touch["timestamp"],
+                touch["channel_label"],
+                (holder, closer, impression),
+            )
+            assert sessions.setdefault(touch["session_id"], row) == row
+    orders = [conversion(order, user[order], journey[-1]["timestamp"]) for order, journey in journeys.items()]
+    write_database(path, sessions.values(), orders)
+
+
+def test_real_journeys_are_found_again_with_their_flags_in_time_order(tmp_path: Path) -> None:
+    expected = published()
+    write_source(tmp_path / "source.db", expected)
+    source = open_database(f"sqlite:///{tmp_path / 'source.db'}")
+    dates = {table: [parse_date(date) for date in dates] for table, dates in source_dates(source).items()}
+    files = []
+    for day in dates["session_sources"]:
+        assert day is not None
+        rows, rejects = read_sessions(source, day)
+        assert not rejects.ids
+        files.append(tmp_path / f"{day}.parquet")
+        pq.write_table(rows, files[-1])
+    orders = [read_conversions(source, day).rows for day in dates["conversions"] if day is not None]
+
+    journeys = build_journeys(pa.concat_tables(orders), files, lookback_days=0, max_sessions=3000)
+
+    assert len(expected) > 900
+    assert sum(len(journey) for journey in expected.values()) == journeys.num_rows
+    found: dict[str, list[Touch]] = {}
+    for row in journeys.to_pylist():
+        at = dt.datetime.fromtimestamp(row["session_time"], dt.UTC)
+        found.setdefault(row["conv_id"], []).append(
+            {
+                "conversion_id": row["conv_id"],
+                "session_id": row["session_id"],
+                "timestamp": f"{at:%Y-%m-%d %H:%M:%S}",
+                "channel_label": row["channel_name"],
+                **{name: str(row[name]) for name in FLAGS},
+            }
+        )
+    unsent = [{**touch} for journey in expected.values() for touch in journey]
+    for touch in unsent:
+        del touch["conversion"]
+    assert [touch for order in expected for touch in found[order]] == unsent
