@@ -14,6 +14,7 @@ from pipeline.comparison.tasks import (  # noqa: E402
     ModelComparison,
     RankCorrelations,
 )
+from pipeline.explaining.tasks import ExplainConversion  # noqa: E402
 from pipeline.journeys.tasks import Journeys  # noqa: E402
 from pipeline.reporting.tasks import (  # noqa: E402
     ChannelReport,
@@ -51,6 +52,7 @@ __all__ = [
     "ComparedChannels",
     "ComparedChannelsCsv",
     "Conversions",
+    "ExplainConversion",
     "HeldOutCsv",
     "InitDatabase",
     "Journeys",

@@ -29,8 +29,8 @@ class ChannelNames(tuple[str, ...]):
 
     def __str__(self) -> str:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(self)
-        return text.getvalue()
+        csv.writer(text, lineterminator="\r\n").writerow(self)  # which are what a name is quoted for
+        return text.getvalue().removesuffix("\r\n")
 
     def __repr__(self) -> str:
         return f"ChannelNames({super().__repr__()})"

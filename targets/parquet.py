@@ -123,14 +123,5 @@ class _Hashing:
         self._hash.update(chunk)
         return self._file.write(chunk)
 
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self.closed = True
-
     def hexdigest(self) -> str:
         return self._hash.hexdigest()

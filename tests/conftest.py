@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.building import Once
 from support.databases import SHOP_INTERVAL, write_shop
 from support.running import DATABASE, Workplace
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     """A folder that `build` fills, once in a test session; nobody may change it."""
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
@@ -36,13 +37,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
 
 
 @pytest.fixture(scope="session")
-def shop_database(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def shop_database(once: Once) -> Path:
     """The small shop of `support.databases`."""
     return once("shop", lambda folder: write_shop(folder / DATABASE)) / DATABASE
 
 
 @pytest.fixture(scope="session")
-def undisturbed(once: Callable[[str, Callable[[Path], object]], Path], shop_database: Path) -> Workplace:
+def undisturbed(once: Once, shop_database: Path) -> Workplace:
     """The small shop after an undisturbed report of `SHOP_INTERVAL`, and what it printed, in `printed.txt`."""
 
     def build(folder: Path) -> None:

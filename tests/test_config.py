@@ -100,6 +100,7 @@ def test_words_for_yes_and_no(word: str, value: bool) -> None:  # noqa: FBT001
         ("IHC_CONCURRENCY", "1.5", "must be a whole number of at least 1, not '1.5'"),
         ("IHC_REQUESTS_PER_SECOND", "-1", "must be a number of at least 0, not '-1'"),
         ("MAX_REJECTED_SHARE", "nan", "must be a number of at least 0, not 'nan'"),
+        ("TRAINING_HELD_OUT_SHARE", "1", "must be a number of at least 0 and below 1, not '1'"),
         ("IHC_RETRY_BUDGET", "inf", "must be a number of at least 0, not 'inf'"),
         ("IHC_READ_TIMEOUT", "0", "must be a number above 0, not '0'"),
         ("IHC_TOTAL_TIMEOUT", "1 min", "must be a number above 0, not '1 min'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from luigi.date_interval import Custom, Month, Week
 
@@ -77,6 +77,7 @@ def test_yesterday_is_over() -> None:
     assert days_of(parse(str(today() - DAY))) == [today() - DAY]
 
 
+@settings(deadline=None)
 @given(PAST, st.integers(1, 400))
 def test_days_of_an_interval(first: dt.date, length: int) -> None:
     days = days_of(Custom(first, first + length * DAY))
@@ -87,11 +88,13 @@ def test_no_days_between_reversed_ones() -> None:
     assert [*days_between(dt.date(2023, 9, 2), dt.date(2023, 9, 1))] == []
 
 
+@settings(deadline=None)
 @given(st.dates(dt.date(1, 1, 1)))
 def test_epoch_is_the_first_second_of_the_day(day: dt.date) -> None:
     assert dt.datetime(1970, 1, 1) + dt.timedelta(seconds=epoch(day)) == dt.datetime.combine(day, dt.time())  # noqa: DTZ001
 
 
+@settings(deadline=None)
 @given(PAST, st.integers(0, 4000))
 def test_blocks_tile_the_window_exactly(first: dt.date, length: int) -> None:
     last = first + (length - 1) * DAY
@@ -99,6 +102,7 @@ def test_blocks_tile_the_window_exactly(first: dt.date, length: int) -> None:
     assert days == [*days_between(first, last)]
 
 
+@settings(deadline=None)
 @given(PAST, st.integers(1, 4000))
 def test_blocks_are_aligned_powers(first: dt.date, length: int) -> None:
     sizes = {BLOCK_RADIX**power for power in range(5)}
@@ -107,6 +111,7 @@ def test_blocks_are_aligned_powers(first: dt.date, length: int) -> None:
         assert start.toordinal() % size == 0
 
 
+@settings(deadline=None)
 @given(PAST, st.integers(1, 4000))
 def test_no_blocks_could_be_joined(first: dt.date, length: int) -> None:
     """The fewest there are: nowhere eight neighbours of one size that make an aligned larger one."""

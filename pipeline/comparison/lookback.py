@@ -67,11 +67,14 @@ def lookback_sensitivity(days: Iterable[pa.Table], report: pd.DataFrame) -> pd.D
     """
     credit = pd.concat([LOOKBACK_CREDIT.empty_table().to_pandas(), *(day.to_pandas() for day in days)])
     credit = credit.groupby(_KEY)[["attributed_conversions", "attributed_revenue"]].sum()
-    reported = totals_by_channel(report).iloc[:-1].sort_index()["ihc"]
-    reported = reported / (reported.sum() or np.nan)
+    totals = totals_by_channel(report).iloc[:-1]["ihc"]
+    channels = sorted(
+        {*totals.index, *credit.index.get_level_values("channel_name")}
+    )  # a longer window can meet others
+    reported = totals.reindex(channels, fill_value=0.0) / (totals.sum() or np.nan)
     parts = []
     for window in WINDOWS:
-        of_window = pd.MultiIndex.from_product([[window], reported.index], names=_KEY)
+        of_window = pd.MultiIndex.from_product([[window], channels], names=_KEY)
         part = credit.reindex(of_window, fill_value=0.0)
         conversions = part["attributed_conversions"]
         part["share"] = conversions / (conversions.sum() or np.nan)

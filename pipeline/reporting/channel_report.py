@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
+from pipeline.reporting.csv_text import csv_text
 
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
 _KEY = ["channel_name", "date"]
@@ -48,9 +49,7 @@ def ratio(dividend: pd.Series[float], divisor: pd.Series[float]) -> pd.Series[fl
 
 def to_csv(report: pd.DataFrame) -> str:
     """The report as CSV: numbers unrounded, empty where there is no number."""
-    names = ["channel_name", *map(_quoted, report["channel_name"])]
-    others = report[COLUMNS[1:]].to_csv(index=False, lineterminator="\n").splitlines()
-    return "".join(f"{name},{rest}\n" for name, rest in zip(names, others, strict=True))
+    return csv_text(report)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -60,11 +59,6 @@ def read_csv(path: Path) -> pd.DataFrame:
     numbers = report.columns.difference(_KEY)
     report[numbers] = report[numbers].replace("", "nan").astype("float64")
     return report
-
-
-def _quoted(name: str) -> str:
-    # Python's csv leaves a lone carriage return unquoted before 3.13, and readers take it for the end of a row.
-    return '"' + name.replace('"', '""') + '"' if re.search(r'[",\r\n]', name) else name
 
 
 def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:

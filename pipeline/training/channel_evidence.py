@@ -49,5 +49,4 @@ class ChannelEvidence:
         return received, expected
 
     def _by_channel(self, credit: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = np.bincount(self.journeys.channel, credit, len(self.journeys.channels))
-        return sums
+        return np.asarray(np.bincount(self.journeys.channel, credit, len(self.journeys.channels)), np.float64)

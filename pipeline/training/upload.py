@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,10 @@ def to_json(journeys: pa.Table) -> str:
 def read_csv(path: Path) -> pd.DataFrame:
     """The sessions in a CSV of the upload form, all as text. Raises `JourneyError` naming what it lacks."""
     try:
-        upload = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", lineterminator="\n")
-    except (OSError, ValueError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = csv.reader(file, strict=True)  # unlike pandas' it tells line ends from those in a name
+        upload = pd.DataFrame(rows, columns=header, dtype=str)
+    except (OSError, ValueError, csv.Error) as error:
         raise JourneyError(f"{path} cannot be read as a training set: {' '.join(str(error).split())}") from None
     if missing := [column for column in COLUMNS if column not in upload.columns]:
         raise JourneyError(f"{path} is no training set: it has no column {', '.join(missing)}; build it again")

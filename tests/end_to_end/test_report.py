@@ -1,4 +1,4 @@
-"""The report of the small shop: right, balanced, and made once."""
+"""The report: right, balanced, and made once."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from math import isclose
 from pathlib import Path
 
 import pytest
+from support.building import Once
 from support.comparing import contents, query, read_report, result_tables, versions
 from support.databases import ODD_CHANNELS, SHOP_INTERVAL, change, write_database
 from support.plain_report import Books, plain_report
-from support.running import Workplace
+from support.running import DATABASE, Workplace
+
+from data.sample import write_sample
 
 KEYS = {
     "attribution_customer_journey": ("conv_id", "session_id"),
     "channel_reporting": ("channel_name", "date"),
 }
+SAMPLE_INTERVAL = "2023-08-29-2023-09-08"
 LAST_DAY = "2023-09-02-2023-09-03"
 FILES = ("unattributed_conversions.csv", "reconciliation.json", "channel_reporting.csv")
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
@@ -60,6 +64,17 @@ def assert_is(expected: Books, place: Workplace, interval: str) -> None:
 
 def test_report_is_what_a_plain_computation_gives(undisturbed: Workplace) -> None:
     assert_is(plain_report(undisturbed.database, SHOP_INTERVAL), undisturbed, SHOP_INTERVAL)
+
+
+def test_sample_report_is_what_a_plain_computation_gives(once: Once) -> None:
+    def build(folder: Path) -> None:
+        write_sample(folder / DATABASE)
+        Workplace(folder).report(SAMPLE_INTERVAL).succeeded()
+
+    place = Workplace(once("sample", build))
+    expected = plain_report(place.database, SAMPLE_INTERVAL)
+    assert (len(expected.credit), len(expected.unattributed), len(expected.cells)) == (1_946, 54, 150)
+    assert_is(expected, place, SAMPLE_INTERVAL)
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,7 @@ def test_setting_that_cannot_be_used(place: Workplace, setting: str, value: str,
     ("setting", "value", "rule"),
     [
         ("SESSION_LOWER_LIMIT_DATE", "-1", "whole number"),
-        ("MAX_SESSIONS", "0", "at least 1"),
-        ("MAX_CUSTOMER_JOURNEYS", "1.5", "whole number"),
         ("BAD_ROWS", "maybe", "fail or set-aside"),
-        ("AFTER_PREVIOUS_CONVERSION", "often", "true or false"),
-        ("MAX_REJECTED_SHARE", "nan", "number"),
         ("DATABASE_URL", "", "must"),
         ("IHC_CONCURENCY", "8", "did you mean IHC_CONCURRENCY?"),
     ],
@@ -135,10 +131,9 @@ def test_wrong_value_of_a_setting_names_it_and_the_rule(
     ("text", "named"),
     [
         ("[journeys]\nlookback_day = 7\n", ["[journeys] lookback_day", "did you mean lookback_days?"]),
-        ("[journey]\nlookback_days = 7\n", ["[journey]", "did you mean [journeys]?"]),
         ("[journeys]\nlookback_days = a week\n", ["[journeys] lookback_days", "'a week'"]),
     ],
-    ids=["unknown key", "unknown section", "wrong value"],
+    ids=["unknown key", "wrong value"],
 )
 def test_wrong_luigi_cfg(place: Workplace, text: str, named: list[str]) -> None:
     (place.folder / "luigi.cfg").write_text(text)
@@ -153,14 +148,12 @@ TODAY = dt.datetime.now(dt.UTC).date()
 @pytest.mark.parametrize(
     ("interval", "named"),
     [
-        (str(TODAY), ["not over yet", f"end it at {TODAY}"]),
         (f"{TODAY - dt.timedelta(days=2)}-{TODAY + dt.timedelta(days=1)}", ["not over yet", f"end it at {TODAY}"]),
         ("2023-09-03-2023-09-01", ["2023-09-03-2023-09-01", "end is exclusive"]),
         ("2023-09-03-2023-09-03", ["2023-09-03-2023-09-03", "end is exclusive"]),
-        ("2023-02-30", ["'2023-02-30'", "malformed"]),
         ("yesterday", ["'yesterday'", "2023-08-29-2023-09-08"]),
     ],
-    ids=["unfinished day", "ends with an unfinished day", "reversed", "empty", "no such day", "no interval"],
+    ids=["ends with an unfinished day", "reversed", "empty", "no interval"],
 )
 def test_wrong_interval(place: Workplace, interval: str, named: list[str]) -> None:
     error = assert_one_line(place.report(interval), UNHANDLED)

@@ -14,7 +14,7 @@ from pipeline.journeys.schema import JOURNEYS
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS
 
 DAY = dt.date(2023, 9, 1)
-CHANNELS = ("Direct Traffic", 'Größe "XL", Zürich', "NA", "007", "total")
+CHANNEL_NAMES = ("Direct Traffic", 'Größe "XL", Zürich', "NA", "007", "total")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def costs(amounts: dict[str, float]) -> pa.Table:
 @st.composite
 def random_orders(draw: st.DrawFn, *, prefix: str = "c") -> Orders:
     """Orders of one day whose journeys reach back up to three days, every journey's credit summing to 1."""
-    touch = st.tuples(st.sampled_from(CHANNELS), st.integers(0, 3), st.floats(0.01, 1))
+    touch = st.tuples(st.sampled_from(CHANNEL_NAMES), st.integers(0, 3), st.floats(0.01, 1))
     orders = {}
     for number, parts in enumerate(draw(st.lists(st.lists(touch, max_size=4), max_size=5))):
         total = sum(share for *_, share in parts)

@@ -8,12 +8,13 @@ from collections import defaultdict
 import pyarrow as pa
 import pytest
 from credited_journeys import DAY, Order, Orders, Touch, credit, journeys, random_orders
-from hypothesis import given
+from hypothesis import given, settings
 
 from pipeline.errors import AttributionError
 from pipeline.reporting.credit import CHANNEL_CREDIT, attributed, sum_channel_credit
 
 
+@settings(deadline=None)
 @given(random_orders())
 def test_sums_are_those_of_a_loop(orders: Orders) -> None:
     expected: dict[tuple[str, str], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
@@ -43,8 +44,8 @@ def test_journeys_that_were_all_rejected_have_no_credit() -> None:
 def test_a_session_counts_on_its_own_date_whatever_the_second() -> None:
     orders = {"c": Order([Touch(ihc=0.5, session_id="a"), Touch(ihc=0.5, session_id="b")])}
     table = journeys(orders)
-    at_the_edges = pa.array([0, 86_399], pa.int64())
-    table = table.set_column(table.schema.get_field_index("session_time"), JOURNEY_TIME, at_the_edges)
+    edges = pa.array([0, 86_399], pa.int64())
+    table = table.drop_columns("session_time").append_column("session_time", edges)
     assert sum_channel_credit(table, credit(orders))["date"].to_pylist() == ["1970-01-01"]
 
 
@@ -74,6 +75,3 @@ def test_chunks_do_not_matter() -> None:
     orders = {name: Order([Touch(channel=name, session_id=name)], revenue=0.1) for name in "abcdef"}
     pieces = [pa.concat_tables([table.slice(0, 2), table.slice(2)]) for table in (journeys(orders), credit(orders))]
     assert sum_channel_credit(*pieces).equals(sum_channel_credit(journeys(orders), credit(orders)))
-
-
-JOURNEY_TIME = pa.field("session_time", pa.int64(), nullable=False)

@@ -7,13 +7,15 @@ import datetime as dt
 import io
 import math
 from collections import defaultdict
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from credited_journeys import CHANNELS, DAY, Order, Orders, Touch, costs, credit, journeys, random_orders
-from hypothesis import given
+from credited_journeys import CHANNEL_NAMES, DAY, Order, Orders, Touch, costs, credit, journeys, random_orders
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.reporting.channel_report import COLUMNS, build_channel_report, read_csv, to_csv
@@ -27,7 +29,7 @@ def credit_of(orders: Orders, day: dt.date = DAY) -> pa.Table:
     return sum_channel_credit(journeys(orders, day), credit(orders))
 
 
-def cells(report: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+def cells(report: pd.DataFrame) -> dict[tuple[str, str], dict[Hashable, Any]]:
     return {(row["channel_name"], row["date"]): row for row in report.to_dict("records")}
 
 
@@ -43,10 +45,11 @@ def one_cell(channel: str = "Direct Traffic", *, cost: float = 2.0, ihc: float =
 
 
 class TestRows:
+    @settings(max_examples=50, deadline=None)
     @given(
         random_orders(prefix="a"),
         random_orders(prefix="b"),
-        st.lists(st.dictionaries(st.sampled_from(CHANNELS), st.floats(0, 100)), min_size=5, max_size=5),
+        st.lists(st.dictionaries(st.sampled_from(CHANNEL_NAMES), st.floats(0, 100)), min_size=5, max_size=5),
     )
     def test_they_are_those_of_a_loop(self, first: Orders, second: Orders, spent: list[dict[str, float]]) -> None:
         """Two conversion days, and the costs of five session days, of which the last two are the interval."""
@@ -55,9 +58,9 @@ class TestRows:
         for day, orders in ((interval[1], first), (interval[0], second)):
             for order in orders.values():
                 for touch in order.touches if order.answered else []:
-                    cell = earned[touch.channel, str(day - dt.timedelta(days=touch.days_before))]
-                    cell[0] += touch.ihc
-                    cell[1] += touch.ihc * order.revenue
+                    sums = earned[touch.channel, str(day - dt.timedelta(days=touch.days_before))]
+                    sums[0] += touch.ihc
+                    sums[1] += touch.ihc * order.revenue
         cost = {
             (name, str(day)): of for day, of_day in zip(DAYS_BEFORE, spent, strict=True) for name, of in of_day.items()
         }
@@ -151,6 +154,7 @@ class TestCsv:
         report = one_cell(name)
         pd.testing.assert_frame_equal(read_csv(in_a_file(tmp_path, report)), report, check_exact=True)
 
+    @settings(max_examples=50, deadline=None)
     @given(st.lists(NAMES, unique=True), st.floats(0, allow_infinity=False))
     def test_pythons_own_reader_finds_the_same(self, names: list[str], cost: float) -> None:
         report = build_channel_report([], {DAY: costs(dict.fromkeys(names, cost))}, [DAY])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from credited_journeys import DAY, Order, Orders, Touch, conversions, costs, credit, journeys, random_orders
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UnbalancedBooksError
@@ -95,6 +94,7 @@ def test_sums_are_exact_whatever_the_order() -> None:
     assert reconcile([day], SetAside(), empty, 0, {})["revenue"] == math.fsum(revenues)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(random_orders(), max_size=3), st.integers(0, 5), st.floats(0, 1000))
 def test_whatever_happens_to_conversions_the_books_balance(days: list[Orders], aside: int, revenue: float) -> None:
     books = reconcile(
@@ -124,8 +124,10 @@ def test_whatever_happens_to_conversions_the_books_balance(days: list[Orders], a
         ({"unattributed_revenue": math.nan}, "attributed plus unattributed revenue is off the revenue by +nan euro"),
         (
             {"conversions": 3, "revenue": 0.0},
-            "conversions accounted for are 4, in the source 3; "
-            "attributed plus unattributed revenue is off the revenue by +123.50 euro",
+            (
+                "conversions accounted for are 4, in the source 3; "
+                "attributed plus unattributed revenue is off the revenue by +123.50 euro"
+            ),
         ),
     ],
 )

@@ -6,7 +6,7 @@ from math import fsum
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.source.costs import sum_channel_costs
@@ -29,6 +29,7 @@ def costs(amounts: dict[str, float]) -> pa.Table:
     return pa.table({"session_id": [*amounts], "cost": [*amounts.values()]}, schema=SESSION_COSTS)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(IDS), st.sampled_from(CHANNELS)),
     st.dictionaries(st.sampled_from(IDS), st.floats(0, 1e6)),

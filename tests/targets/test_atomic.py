@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from targets import atomic
 from targets.atomic import atomic_path, sweep, write_bytes
 
 WRITE_HALF = """
@@ -109,6 +110,22 @@ def test_a_living_writer_keeps_its_file(tmp_path: Path) -> None:
     assert writer.returncode == 0
     assert path.read_bytes() == b"whole"
     assert not temporary_files(tmp_path)
+
+
+def test_a_sweep_before_the_lock_is_held_costs_a_second_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = atomic._lock
+
+    def swept_first(descriptor: int) -> bool:
+        monkeypatch.undo()
+        sweep(tmp_path)
+        assert not temporary_files(tmp_path)
+        return lock(descriptor)
+
+    monkeypatch.setattr(atomic, "_lock", swept_first)
+    write_bytes(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
 
 
 def test_a_sweep_leaves_what_is_not_a_temporary_file(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targets.fingerprint import digest, fingerprint
@@ -14,11 +14,13 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_order_of_ingredients_does_not_matter(ingredients: dict[str, object]) -> None:
     assert fingerprint(dict(reversed(ingredients.items()))) == fingerprint(ingredients)
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(), st.integers())
 def test_another_value_is_another_fingerprint(name: str, one: int, other: int) -> None:
     assert (fingerprint({name: one}) == fingerprint({name: other})) == (one == other)

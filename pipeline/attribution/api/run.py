@@ -126,7 +126,7 @@ class Run:
 
     async def _settle(self, request: _Request, client: Client, recorder: Recorder) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
-        parts = body(self._sheet.fragments(request.journeys), self._settings.redistribution)
+        parts = body(self._sheet.fragments(request.journeys), self._settings.scope.redistribution)
         while True:
             async with self._gate.slot():  # held until the answer is on disk: what is in flight is what a kill can lose
                 sent_at = time.monotonic()

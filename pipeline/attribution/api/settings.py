@@ -10,6 +10,7 @@ from yarl import URL
 
 from pipeline.attribution.api.answers import Scope
 from pipeline.attribution.api.pacing import Backoff
+from pipeline.attribution.api.redistribution import Redistribution
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
 
@@ -22,7 +23,7 @@ class ApiSettings:
         requests_per_second: 0 for no limit.
         connect_timeout: seconds; so are the other time-outs, the total being that of one request.
         retry_budget: seconds for which nothing but failures may come before the API counts as unavailable.
-        redistribution: the JSON of the wire format's `redistribution_parameter`, None without.
+        redistribution: the wire format's `redistribution_parameter`, None without.
 
     """
 
@@ -36,14 +37,14 @@ class ApiSettings:
     read_timeout: float = 60
     total_timeout: float = 120
     retry_budget: float = 900
-    redistribution: bytes | None = None
+    redistribution: Redistribution | None = None
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
         _ = self.url
 
     @classmethod
-    def from_settings(cls, settings: Settings, redistribution: bytes | None = None) -> Self:
+    def from_settings(cls, settings: Settings, redistribution: Redistribution | None = None) -> Self:
         """The part of the pipeline's settings that concerns the API."""
         return cls(
             api_url=settings.api_url,
@@ -80,7 +81,7 @@ class ApiSettings:
     @property
     def scope(self) -> Scope:
         """What answers depend on beside the journeys."""
-        return Scope(self.api_url, self.conv_type_id, self.redistribution)
+        return Scope(self.api_url, self.conv_type_id, self.redistribution and self.redistribution.wire())
 
 
 def _is_loopback(host: str) -> bool:

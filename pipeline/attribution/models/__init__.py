@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
     from pipeline.attribution.models.journeys import Credit
 
-__all__ = ["EMBEDDED_MODELS", "IHC_API", "IHC_LOCAL", "EmbeddedModel", "load_model", "trained_file"]
+__all__ = [
+    "EMBEDDED_MODELS",
+    "IHC_API",
+    "IHC_LOCAL",
+    "EmbeddedModel",
+    "ihc_parameters",
+    "load_model",
+    "trained_file",
+]
 
 IHC_API = "ihc-api"
 """The one model that is not computed here."""
@@ -68,14 +76,15 @@ def load_model(
     Raises `ModelError` for an unknown name, giving the nearest and all known, or an unknown conversion type.
     """
     if name == IHC_LOCAL:
-        return _ihc_local(conv_type_id, trained)
+        parameters = ihc_parameters(conv_type_id, trained)
+        return EmbeddedModel.of(IHC_LOCAL, IHC_LOCAL_VERSION, ihc_credit, {"parameters": parameters})
     if name not in _COMPARISON_MODELS:
         known = [*EMBEDDED_MODELS, IHC_API]
         near = difflib.get_close_matches(name, known, 1, 0.4)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ModelError(f"unknown model {name!r}; {hint}Known are {', '.join(known)}")
-    version, credit, parameters = _COMPARISON_MODELS[name]
-    model = EmbeddedModel.of(name, version, credit, parameters(options))
+    version, credit, of_options = _COMPARISON_MODELS[name]
+    model = EmbeddedModel.of(name, version, credit, of_options(options))
     excluded = sorted({*options.excluded_channels})
     if not excluded:
         return model
@@ -95,16 +104,17 @@ def trained_file(trained: Path, conv_type_id: str) -> Path:
     return trained / f"{conv_type_id}.json"
 
 
-def _ihc_local(conv_type_id: str, trained: Path | None) -> EmbeddedModel:
-    path = DEFAULT_PARAMETERS
-    if conv_type_id != DEFAULT_CONV_TYPE:
-        found = trained and trained_file(trained, conv_type_id)
-        if not found or not found.exists():
-            raise ModelError(
-                f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; train them (task "
-                f"TrainedModel), set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or "
-                f"ATTRIBUTION_MODEL={IHC_API}"
-            )
-        path = found
-    parameters = IhcParameters.load(path)
-    return EmbeddedModel.of(IHC_LOCAL, IHC_LOCAL_VERSION, ihc_credit, {"parameters": parameters})
+def ihc_parameters(conv_type_id: str, trained: Path | None = None) -> IhcParameters:
+    """The parameters of `ihc-local` for a conversion type, from the folder `trained` or as shipped.
+
+    Raises `ModelError` if there are none, or if they cannot be used.
+    """
+    if conv_type_id == DEFAULT_CONV_TYPE:
+        return IhcParameters.load(DEFAULT_PARAMETERS)
+    path = trained and trained_file(trained, conv_type_id)
+    if path and path.exists():
+        return IhcParameters.load(path)
+    raise ModelError(
+        f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; train them (task "
+        f"TrainedModel), set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or ATTRIBUTION_MODEL={IHC_API}"
+    )

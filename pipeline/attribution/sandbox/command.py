@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import msgspec
+
 from pipeline.attribution.sandbox.faults import Faults
 from pipeline.attribution.sandbox.running import serve
 from pipeline.attribution.sandbox.service import Limits, Sandbox
@@ -20,16 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; print one line with the URL when ready."""
     options = _parser().parse_args(arguments)
     try:
-        faults = Faults(
-            latency=options.latency,
-            every=dict(options.every),
-            retry_after=options.retry_after,
-            outage_after=options.outage_after,
+        faults = msgspec.convert(
+            {
+                "latency": options.latency,
+                "every": dict(options.every),
+                "retry_after": options.retry_after,
+                "outage_after": options.outage_after,
+            },
+            Faults,
         )
         limits = Limits(options.max_customer_journeys, options.max_sessions, options.max_megabytes * 2**20)
         sandbox = Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults)
         asyncio.run(_serve(sandbox, options.host, options.port))
-    except (OSError, ValueError) as error:
+    except (OSError, msgspec.ValidationError) as error:
         sys.exit(f"ihc-sandbox: {error}")
 
 
@@ -62,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fault(text: str) -> tuple[str, int]:
     kind, separator, period = text.partition("=")
-    if not separator or not period.isdecimal() or int(period) < 1:
+    if not kind or not separator or not period.isdecimal() or int(period) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not FAULT=N, such as 500=7")
     return kind, int(period)
 

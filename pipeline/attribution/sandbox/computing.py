@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.attribution.api.redistribution import Redistribution, redistribute
 from pipeline.attribution.api.wire import Value
-from pipeline.attribution.models import IHC_LOCAL, EmbeddedModel, load_model
+from pipeline.attribution.models import IHC_LOCAL, EmbeddedModel, ihc_parameters, load_model
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.sandbox.rounding import rounded
 from pipeline.errors import PipelineError
@@ -38,7 +39,7 @@ class Request(msgspec.Struct):
     """The body of a request."""
 
     customer_journeys: list[Session]
-    redistribution_parameter: msgspec.Raw | None = None
+    redistribution_parameter: Redistribution | None = None
 
     @property
     def conversions(self) -> list[str]:
@@ -96,6 +97,9 @@ def compute(request: Request, conv_type_id: str) -> list[Value]:
     )
     try:
         credit = _model(conv_type_id).credit(journeys)
+        if request.redistribution_parameter is not None:
+            weights = ihc_parameters(conv_type_id).phase_weights
+            credit = redistribute(credit, journeys, request.redistribution_parameter, weights)
     except PipelineError as error:
         raise RefusedRequestError(str(error)) from error
     phases = (credit.initializer, credit.holder, credit.closer, credit.ihc)

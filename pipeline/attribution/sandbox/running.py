@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from aiohttp import web
@@ -29,31 +30,22 @@ async def serve(
 
 @contextmanager
 def running(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
-    """The URL of `sandbox`, which serves in a thread as long as the block runs."""
+    """The URL of `sandbox`, which serves in a thread as long as the block runs. Raises `OSError`."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    started = threading.Event()
-    urls: list[str] = []
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        started.set()
+    url: Future[str] = Future()
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve(sandbox, stop, ready, port=port))
-        finally:
-            started.set()
-            loop.close()
+            loop.run_until_complete(serve(sandbox, stop, url.set_result, port=port))
+        except OSError as error:
+            url.set_exception(error)
 
     thread = threading.Thread(target=run, name="ihc-sandbox")
     thread.start()
-    started.wait()
     try:
-        if not urls:
-            raise OSError(f"the sandbox cannot listen on port {port}")
-        yield urls[0]
+        yield url.result()
     finally:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
+        loop.close()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.attribution.api.attribution import attribute
 from pipeline.attribution.api.packing import pack
+from pipeline.attribution.api.redistribution import Redistribution
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Progress
 from pipeline.attribution.sandbox.service import Limits
@@ -82,7 +83,7 @@ def test_other_intervals_and_limits_ask_only_for_journeys_without_an_answer(api:
 def test_answers_of_another_scope_are_not_used(api: Api) -> None:
     journeys = make_journeys([1, 2])
     api.attribute(journeys)
-    api.attribute(journeys, redistribution=b"null")
+    api.attribute(journeys, redistribution=Redistribution())
     assert api.sandbox.seen.count == 2
 
 

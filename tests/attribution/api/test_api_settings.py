@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.attribution.api.redistribution import Redistribution
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
@@ -61,7 +62,7 @@ def test_everything_comes_from_the_settings_of_the_pipeline() -> None:
                 "IHC_RETRY_BUDGET": "4",
             }
         ),
-        redistribution=b"{}",
+        redistribution=Redistribution(),
     )
     assert settings == ApiSettings(
         api_url="https://api.example/v1",
@@ -74,5 +75,5 @@ def test_everything_comes_from_the_settings_of_the_pipeline() -> None:
         read_timeout=2,
         total_timeout=3,
         retry_budget=4,
-        redistribution=b"{}",
+        redistribution=Redistribution(),
     )

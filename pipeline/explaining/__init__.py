@@ -1,0 +1,1 @@
+"""One conversion explained: its journey, its credit, and what was left out of it."""

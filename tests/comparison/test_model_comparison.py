@@ -1,0 +1,174 @@
+"""`ModelComparison` as its users run it, and its ties with the report of each model run on its own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.comparing import contents, read_report, versions
+from support.databases import SHOP_INTERVAL
+from support.plain_report import Touch, plain_report
+from support.running import LOCAL, Outcome, Workplace
+
+from pipeline.attribution.models import EMBEDDED_MODELS
+from pipeline.comparison.schema import MODEL_COMPARISON
+
+Rows = list[dict[str, str]]
+
+
+def compare(place: Workplace, *options: str, **settings: str | None) -> Outcome:
+    command = ("luigi", "--module", "pipeline", "ModelComparison", "--date-interval", SHOP_INTERVAL)
+    return place.start(*command, *LOCAL, *options, **settings).end()
+
+
+def comparison_file(place: Workplace, name: str, model: str = "ihc-local") -> Path:
+    return place.files / "comparison" / model / SHOP_INTERVAL / name
+
+
+def read(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def totals(report: Path) -> dict[str, list[float]]:
+    """Cost, orders and revenue by channel, summed over the dates of a report."""
+    sums: dict[str, list[float]] = {}
+    for row in read_report(report):
+        total = sums.setdefault(row["channel_name"], [0.0, 0.0, 0.0])
+        for place, name in enumerate(("cost", "ihc", "ihc_revenue")):
+            total[place] += float(row[name])
+    return sums
+
+
+@pytest.fixture(scope="module")
+def compared(once: Callable[[str, Callable[[Path], object]], Path], undisturbed: Workplace) -> Workplace:
+    """The shop after a comparison of all models, and what it printed, in `printed.txt`; nobody may change it."""
+
+    def build(folder: Path) -> None:
+        place = undisturbed.copy(folder / "shop")
+        (folder / "printed.txt").write_text(compare(place).succeeded().output, encoding="utf-8")
+
+    return Workplace(once("compared", build) / "shop")
+
+
+@pytest.fixture
+def compared_shop(tmp_path: Path, compared: Workplace) -> Workplace:
+    """The same, to be changed."""
+    return compared.copy(tmp_path / "shop")
+
+
+@pytest.mark.parametrize("model", ["last-touch", "linear", "markov"])
+def test_ties_with_the_report_of_each_model_run_on_its_own(compared: Workplace, shop: Workplace, model: str) -> None:
+    shop.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model).succeeded()
+    report = shop.report_file(SHOP_INTERVAL, model=model)
+    rows = [row for row in read(comparison_file(compared, "models.csv")) if row["model"] == model]
+    figures = {
+        row["channel_name"]: [float(row[name]) for name in ("cost", "attributed_conversions", "attributed_revenue")]
+        for row in rows
+    }
+    assert figures == {channel: pytest.approx(sums, rel=1e-12) for channel, sums in totals(report).items()}
+    books = shop.books(SHOP_INTERVAL, model)
+    assert sum(orders for _, orders, _ in figures.values()) == pytest.approx(books["attributed"])
+    assert sum(revenue for *_, revenue in figures.values()) == pytest.approx(books["attributed_revenue"])
+    # the comparison leaves the same report behind as that run
+    assert compared.report_file(SHOP_INTERVAL, model=model).read_bytes() == report.read_bytes()
+
+
+def test_ties_with_a_plain_computation(compared: Workplace) -> None:
+    def linear(journey: list[Touch]) -> list[float]:
+        return [1 / len(journey)] * len(journey)
+
+    books = plain_report(compared.database, SHOP_INTERVAL, credit=linear)
+    expected: dict[str, float] = {}
+    for (channel, _), (_, orders, _) in books.cells.items():
+        expected[channel] = expected.get(channel, 0.0) + orders
+    rows = [row for row in read(comparison_file(compared, "models.csv")) if row["model"] == "linear"]
+    assert {row["channel_name"]: float(row["attributed_conversions"]) for row in rows} == pytest.approx(expected)
+    assert sum(int(row["influenced_conversions"]) for row in rows) >= len(books.credit)
+
+
+def test_every_model_has_every_channel_and_the_csv_is_the_table(compared: Workplace) -> None:
+    rows = read(comparison_file(compared, "models.csv"))
+    table = pq.read_table(comparison_file(compared, "models.parquet"))
+    assert table.schema.remove_metadata().equals(MODEL_COMPARISON)
+    channels = sorted({row["channel_name"] for row in rows})
+    assert [(row["model"], row["channel_name"]) for row in rows] == [
+        (model, channel) for model in EMBEDDED_MODELS for channel in channels
+    ]
+    for row, expected in zip(rows, table.to_pylist(), strict=True):
+        assert [*row] == [*expected]
+        assert [text or None for text in row.values()] == [
+            None if value is None else str(value) for value in expected.values()
+        ]
+
+
+def test_prints_what_to_look_at_and_where_it_is(compared: Workplace) -> None:
+    printed = (compared.folder.parent / "printed.txt").read_text(encoding="utf-8")
+    assert f"ihc-local and others, {SHOP_INTERVAL}: attributed conversions" in printed
+    assert "rank correlation (Spearman) with ihc-local: first-touch " in printed
+    assert "another look-back window: 7 days " in printed
+    for name in ("models.parquet", "rank_correlations.csv", "lookback_sensitivity.csv", "models.csv"):
+        assert f"/{SHOP_INTERVAL}/{name}\n" in printed
+
+
+def test_a_second_run_builds_nothing_and_says_where_it_is(compared_shop: Workplace) -> None:
+    before = versions(compared_shop.files)
+    again = compare(compared_shop).succeeded()
+    assert again.built == []
+    assert again.output.startswith("nothing to do, the comparison is there:\n")
+    assert versions(compared_shop.files) == before
+
+
+def test_a_run_anew_leaves_the_same_bytes(compared_shop: Workplace) -> None:
+    before = contents(compared_shop.files)
+    for file in (compared_shop.files / "comparison").rglob("*.*"):
+        file.unlink()
+    compare(compared_shop, OPENBLAS_NUM_THREADS="1").succeeded()
+    assert contents(compared_shop.files) == before
+
+
+def test_other_models_are_compared_with_another_primary(compared_shop: Workplace) -> None:
+    outcome = compare(compared_shop, "--models", "linear, markov", "--model", "last-touch").succeeded()
+    rows = read(comparison_file(compared_shop, "models.csv", "last-touch"))
+    assert [*dict.fromkeys(row["model"] for row in rows)] == ["last-touch", "linear", "markov"]
+    assert not any(float(row["share_difference"] or 0) for row in rows if row["model"] == "last-touch")
+    assert outcome.kinds_built == {
+        "ComparedChannels",
+        "ComparedChannelsCsv",
+        "DayLookbackCredit",
+        "LookbackSensitivity",
+        "ModelComparison",
+        "RankCorrelations",
+    }
+
+
+def test_the_windows_are_those_of_reports_with_that_look_back(reported_shop: Workplace, undisturbed: Workplace) -> None:
+    compare(reported_shop, "--models", "ihc-local", SESSION_LOWER_LIMIT_DATE="1").succeeded()
+    without_limit = [
+        row for row in read(comparison_file(reported_shop, "lookback_sensitivity.csv")) if row["lookback_days"] == "0"
+    ]
+    expected = {channel: orders for channel, (_, orders, _) in totals(undisturbed.report_file(SHOP_INTERVAL)).items()}
+    found = {row["channel_name"]: float(row["attributed_conversions"]) for row in without_limit}
+    assert found == pytest.approx({channel: expected[channel] for channel in found}, abs=1e-9)
+    assert sum(found.values()) == pytest.approx(sum(expected.values()))
+    assert any(float(row["share_difference"]) for row in without_limit)
+    # the files of the run's own window were not touched by the others
+    assert "Journeys" not in reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded().kinds_built
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ("linear,markow", "unknown model 'markow'; did you mean markov? Known are ihc-local, "),
+        (" , ", "--models names no model; known are ihc-local, "),
+    ],
+)
+def test_a_wrong_list_of_models_is_one_line(shop: Workplace, models: str, message: str) -> None:
+    outcome = compare(shop, "--models", models)
+    assert outcome.code != 0
+    assert message in outcome.text
+    assert "Traceback" not in outcome.text
+    assert not shop.files.exists()
