@@ -1,7 +1,7 @@
 """How fast the API client is, and how much memory it takes, on a real server on loopback.
 
-`python benchmarks/api_client.py` prints both figures; `--serve` is the server that it starts. That server replays
-answers which it built beforehand, so that it is not what is measured.
+Speed: full requests, 32 in flight, answered after 100 ms by a server that replays answers which it built beforehand, so
+that it is not what is measured. Memory: the journeys of months, asked of the sandbox.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.attribution.api.answers import AnswerStore
@@ -30,6 +32,8 @@ LATENCY = 0.1
 IN_FLIGHT = 32
 JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY = 100, 30
 SESSIONS_A_REQUEST = JOURNEYS_A_REQUEST * SESSIONS_A_JOURNEY
+# as in the reference data set: 58 % of journeys have one session, the longest has 37
+LENGTHS, SHARES = (1, 2, 3, 4, 5, 6, 8, 12, 37), (0.58, 0.2, 0.11, 0.04, 0.03, 0.02, 0.01, 0.007, 0.003)
 CHANNELS = ("Direct", "Email_Newsletter", "FB & IG Ads", "Google Ads", "Affiliate & Partnerships")
 
 
@@ -174,16 +178,49 @@ def read_arrivals(port: str) -> list[float]:
     return arrivals
 
 
+def memory(count: int) -> float:
+    """The peak, in MB, of a process that reads `count` journeys of the reference data's lengths and asks for them."""
+    lengths = np.random.default_rng(3).choice(LENGTHS, count, p=np.array(SHARES) / sum(SHARES))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journeys.parquet"
+        pq.write_table(journeys(lengths), path)
+        sandbox = [sys.executable, "-c", "from pipeline.attribution.sandbox import main; main()", "--port", "0"]
+        with subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                url = server.stdout.readline().split()[-1]
+                asking = [sys.executable, __file__, "--ask", str(path), url, str(Path(folder) / "answers")]
+                peak = float(subprocess.run(asking, stdout=subprocess.PIPE, text=True, check=True).stdout)
+            finally:
+                server.terminate()
+    print(f"{count:,} journeys with {lengths.sum():,} sessions: peak memory {peak:.0f} MB")
+    return peak
+
+
+def ask_and_print_peak(path: str, url: str, answers: str) -> None:
+    """What `memory` measures, in a process of its own."""
+    table = pq.read_table(path, use_threads=False)
+    result = attribute(table, ApiSettings(api_url=url), "key", AnswerStore(Path(answers)))
+    assert result.credit.num_rows == table.num_rows
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--serve", type=int)
-    parser.add_argument("--requests", type=int, default=640)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=640, help="of the measurement of speed")
+    parser.add_argument("--journeys", type=int, default=500_000, help="of the measurement of memory, 0 leaves it out")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--ask", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve(options.serve))
-        return
-    throughput(options.requests)
+    elif options.ask:
+        ask_and_print_peak(*options.ask)
+    else:
+        throughput(options.requests)
+        if options.journeys:
+            memory(options.journeys)
 
 
 if __name__ == "__main__":

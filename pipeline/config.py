@@ -107,6 +107,7 @@ class Settings:
     )
     model: str = _setting("attribution", "model", _text, "ihc-local", env="ATTRIBUTION_MODEL")
     conv_type_id: str = _setting("attribution", "conv_type_id", _text, "default", env="CONV_TYPE_ID")
+    redistribution: str | None = _setting("attribution", "redistribution", _optional, "", env="IHC_REDISTRIBUTION")
     direct_channels: tuple[str, ...] = _setting(
         "comparison_models", "direct_channels", ChannelNames.parse, "Direct, Direct Traffic", env="DIRECT_CHANNELS"
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipeline.attribution.api.answers import AnswerStore
 from pipeline.attribution.api.attribution import ApiResult, attribute
 from pipeline.attribution.api.planning import NO_JOURNEYS, Plan, plan
+from pipeline.attribution.api.redistribution import Redistribution
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.wire import WireJourneys
 from pipeline.attribution.watching import Watch
@@ -28,8 +29,10 @@ RUN_STARTED = time.time_ns() // 1_000_000
 class Api:
     """The API as the settings name it, with the answers kept in a data directory."""
 
-    def __init__(self, settings: Settings, root: Path, *, refresh: bool = False) -> None:
-        self._settings = ApiSettings.from_settings(settings)
+    def __init__(
+        self, settings: Settings, root: Path, redistribution: Redistribution | None = None, *, refresh: bool = False
+    ) -> None:
+        self._settings = ApiSettings.from_settings(settings, redistribution)
         self._max_requests = settings.max_requests
         self._pack_days = settings.pack_days
         self._answers = AnswerStore(root / "answers")

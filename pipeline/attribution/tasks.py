@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import functools
 import io
 import sys
 from collections.abc import Mapping
@@ -17,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.attribution.attribute import attribute_embedded
-from pipeline.attribution.models import IHC_API, EmbeddedModel, load_model
+from pipeline.attribution.in_force import embedded_model, model_identity, redistribution
+from pipeline.attribution.models import IHC_API
 from pipeline.attribution.schema import CREDIT
 from pipeline.days import IntervalParameter, days_between, days_of
 from pipeline.journeys.tasks import Journeys
@@ -32,24 +32,6 @@ if TYPE_CHECKING:
     from pipeline.attribution.asking import Api
 
 API_RESOURCE = "attribution_api"
-
-
-@functools.cache
-def model_identity(model: str, conv_type_id: str) -> Mapping[str, object]:
-    """What, beside the journeys, decides the credit that a model gives. Raises `ModelError`."""
-    if model == IHC_API:
-        return {"model": IHC_API, "endpoint": settings().api_url}
-    return embedded_model(model, conv_type_id).fingerprint
-
-
-def trained_models() -> Path:
-    """The folder of trained parameters, `<DATA_DIR>/models`, one file a conversion type."""
-    return data_root() / "models"
-
-
-def embedded_model(model: str, conv_type_id: str) -> EmbeddedModel:
-    """The embedded model, trained or shipped. Raises `ModelError`."""
-    return load_model(model, conv_type_id, trained=trained_models())
 
 
 class ApiRun(ModelSettings):
@@ -76,7 +58,7 @@ class ApiUser(ApiRun, Stage):
         """The API with the answers kept so far."""
         from pipeline.attribution.asking import Api
 
-        return Api(settings(), data_root(), refresh=self.refresh)
+        return Api(settings(), data_root(), redistribution(), refresh=self.refresh)
 
     def days_within(self) -> list[dt.date]:
         """The days of the run's interval; none where a stage is run on its own."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import luigi
 import pyarrow as pa
 
+from pipeline.attribution.in_force import model_identity
 from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, load_model
-from pipeline.attribution.tasks import Attribution, model_identity
+from pipeline.attribution.tasks import Attribution
 from pipeline.comparison.bootstrap import Day
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
 from pipeline.days import days_between, days_of

@@ -9,9 +9,10 @@ import sys
 import luigi
 from luigi.date_interval import Custom
 
+from pipeline.attribution.in_force import trained_models
 from pipeline.attribution.models import IHC_LOCAL, ihc_parameters
 from pipeline.attribution.models.ihc_parameters import IhcParameters
-from pipeline.attribution.tasks import Attribution, trained_models
+from pipeline.attribution.tasks import Attribution
 from pipeline.days import IntervalParameter
 from pipeline.explaining.lookup import Conversion, find_conversion, find_user
 from pipeline.journeys.tasks import Journeys

@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import luigi
 import pyarrow as pa
 
 from pipeline.attribution.api.packing import pack
+from pipeline.attribution.in_force import model_identity, redistribution
 from pipeline.attribution.models import IHC_API
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import ApiRun, Attribution, model_identity
+from pipeline.attribution.tasks import ApiRun, Attribution
 from pipeline.days import IntervalParameter, days_between, days_of
 from pipeline.journeys.tasks import Journeys, first_day_of_window
 from pipeline.reporting.credit import sum_channel_credit
@@ -114,7 +115,13 @@ class ChannelReport(IntervalStage):
         )
         report = build_channel_report(credit_of_days, self.channel_costs(), days_of(self.date_interval))
         self.output().write_text(to_csv(report), self.fingerprint())
+        self._warn_of_unknown_channels(report["channel_name"])
         self.done(f"{len(report):,} rows in {self.output()}")
+
+    def _warn_of_unknown_channels(self, channels: Iterable[str]) -> None:
+        moved = redistribution()
+        if moved and (unknown := moved.unknown_channels(channels)):
+            self.warn(f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?")
 
 
 class ChannelReportingTable(IntervalStage):

@@ -46,7 +46,8 @@ class Durations:
     def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """The least durations that are not exceeded by these shares of all, of which there must be some."""
         upto = np.cumsum(self.times)
-        places: NDArray[np.int64] = np.searchsorted(upto, np.maximum(shares * upto[-1], 1))
+        wanted = np.maximum(np.round(shares * upto[-1], 6), 1)  # 0.29 of 100 are 29, not 28.999999999999996
+        places: NDArray[np.int64] = np.searchsorted(upto, wanted)
         return self.hours[places]
 
     def share_upto(self, hours: NDArray[np.float64]) -> NDArray[np.float64]:

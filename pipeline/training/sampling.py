@@ -65,7 +65,7 @@ def choose(visited: pa.Table, sampling: Sampling) -> Chosen:
     held_out = lot < sampling.held_out_share
     places = round(sampling.max_journeys * sampling.held_out_share)
     journey = encoded.indices.to_numpy()
-    channel = visited["channel_name"].combine_chunks().dictionary_encode().indices.to_numpy()
+    channel = np.unique(visited["channel_name"].to_numpy().astype(str), return_inverse=True)[1]
     by_turn = np.argsort(turn[journey], kind="stable")
     journey, channel = journey[by_turn], channel[by_turn]
     training, apart = (

@@ -11,8 +11,8 @@ import luigi
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.attribution.in_force import trained_models
 from pipeline.attribution.models import trained_file
-from pipeline.attribution.tasks import trained_models
 from pipeline.days import IntervalParameter, days_of
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.journeys.tasks import Journeys

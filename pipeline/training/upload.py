@@ -39,9 +39,11 @@ def to_csv(journeys: pa.Table) -> str:
 
 def to_json(journeys: pa.Table) -> str:
     """The journeys (columns `JOURNEYS`) as a JSON list of the session objects that requests hold, too."""
+    if not journeys.num_rows:
+        return "[]\n"
     sessions = WireJourneys(journeys)
-    objects = bytes(sessions.fragments(np.arange(len(sessions))).json).decode()
-    return f"[{objects.removesuffix(',')}]\n"
+    objects = sessions.fragments(np.arange(len(sessions)))
+    return f"[{bytes(objects.json[: objects.ends[-1] - 1]).decode()}]\n"
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -137,3 +137,11 @@ def test_no_credit_at_all_has_no_shares() -> None:
     assert rows["attributed_conversions"].tolist() == [0.0] * len(WINDOWS)
     assert rows["share"].isna().all()
     assert isinstance(rows, pd.DataFrame)
+
+
+def test_a_channel_that_only_a_longer_window_meets_is_there() -> None:
+    long = aged(journeys(("c1", 100.0, "AB")), 10, 0)
+    report = reports(day_of(within_lookback(long, 7), "linear"))["linear"]
+    rows = lookback_sensitivity([credit_by_window(long, load_model("linear", "default"))], report)
+    assert rows["channel_name"].tolist() == ["A", "B"] * len(WINDOWS)
+    assert rows["share_difference"].tolist() == [0.0, 0.0] + [0.5, -0.5] * 4

@@ -44,10 +44,9 @@ def test_the_closer_curve_is_what_is_left_of_the_sessions_and_1_within_the_same_
 
 
 def test_the_closer_curve_has_its_knots_at_percentiles_after_the_same_visit() -> None:
-    usable = durations(*np.arange(1, 1001) / 100, 0.05)
-    knots = rules.closer_knots(usable)
-    assert (knots[0], knots[-1]) == (0.1, 10)
-    assert (len(knots), np.diff(knots).round(2).max()) == (101, 0.11)
+    knots = rules.closer_knots(durations(*range(1, 201)))
+    assert knots.tolist() == [0.1, *range(2, 201, 2)]
+    assert rules.closer_knots(durations(0.05, 0.06, 9)).tolist() == [0.1, 9]
 
 
 def test_phases_weigh_as_the_roots_of_their_sessions() -> None:

@@ -12,17 +12,11 @@ from training_cases import journeys_of_pauses, random_journeys
 from pipeline.attribution.models.ihc import DEFAULT_PARAMETERS, IhcParameters, ihc_credit
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.models.segments import journey_sums
-from pipeline.training import learning
 from pipeline.training.comparing import Difference, differences
 from pipeline.training.document import train
 from pipeline.training.learning import MINIMUM_JOURNEYS, learn, shipped
 
 SHIPPED = IhcParameters.load(DEFAULT_PARAMETERS)
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "REPLICATES", 40)
 
 
 def repeated(journeys: JourneyArrays, times: int) -> JourneyArrays:
@@ -172,7 +166,7 @@ def test_the_difference_from_other_parameters_is_told_by_component() -> None:
     assert Difference.of(np.zeros(0), np.zeros(0)) == Difference(0, 0)
 
 
-def test_the_file_says_where_it_comes_from_and_nothing_of_the_machine(tmp_path: str) -> None:
+def test_the_file_says_where_it_comes_from_and_nothing_of_the_machine() -> None:
     journeys = random_journeys(300, 1)
     arguments = {"conv_type_id": "shop", "interval": "2023-08-29-2023-09-08", "seed": 1, "fingerprint": "f00"}
     document = train(journeys, **arguments)  # type: ignore[arg-type]

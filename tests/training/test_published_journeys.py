@@ -1,4 +1,4 @@
-"""Training on the published journeys alone, judged by the published answers, in ../shared/real beside the repository."""
+"""Training on the published journeys alone, judged by the published answers: both are in ../shared/real."""
 
 from __future__ import annotations
 

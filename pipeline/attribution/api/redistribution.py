@@ -1,7 +1,7 @@
 """Redistribution: credit of channels that should not keep it, moved to other sessions of the journey.
 
-The API takes it as `redistribution_parameter`; the embedded model follows the meaning that the fields' names state. For
-each phase that is named:
+The API takes it as `redistribution_parameter`; the embedded model follows the meaning that the fields' names state.
+For each phase that is named:
 
 - every session of a channel in `redistribution_channel_labels` gives its share of the phase away;
 - to the sessions of its journey that lie in the `direction`, belong to none of those channels and have a share of the
@@ -9,14 +9,14 @@ each phase that is named:
 - in proportion to their shares, or equally where these are all 0;
 - and keeps its share where there is no such session.
 
-`ihc` follows from the phases with the weights it always has. For example, direct visits that close a journey hand that to
-what came before:
+`ihc` follows from the phases with the weights it always has. For example, direct visits that close a journey hand that
+to what came before:
 
     {"closer": {"direction": "earlier_sessions_only", "receive_threshold": 0.1,
                 "redistribution_channel_labels": ["Direct"]}}
 
-In a journey Email (closer 0.05), Google (0.25), Direct (0.7) Google receives the 0.7, since Email is below the threshold:
-0.05, 0.95, 0.
+In a journey Email (closer 0.05), Google (0.25), Direct (0.7) Google receives the 0.7, since Email is below the
+threshold: 0.05, 0.95, 0.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from pipeline.attribution.models.ihc_parameters import PhaseTriple
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
-from pipeline.attribution.models.segments import shares
+from pipeline.attribution.models.segments import each_session, journey_sums, shares
 from pipeline.errors import SettingsError
 
 Direction = Literal["any_session", "earlier_sessions_only", "later_sessions_only"]
@@ -92,10 +92,15 @@ def redistribute(
             (credit.closer, redistribution.closer),
         )
     ]
-    weighted = sum(weight * phase for weight, phase in zip(phase_weights, phases, strict=True))
+    weighted = np.asarray(sum(weight * phase for weight, phase in zip(phase_weights, phases, strict=True)))
     # dividing by the journey's sum hands the weight of a phase in which nothing is engaged to the others
-    ihc = shares(np.asarray(weighted), journeys)
+    ihc = np.where(_has_any(weighted, journeys), shares(weighted, journeys), credit.ihc)
     return Credit(initializer=phases[0], holder=phases[1], closer=phases[2], ihc=ihc)
+
+
+def _has_any(values: NDArray[np.float64], journeys: JourneyArrays) -> NDArray[np.bool_]:
+    """For each session whether its journey has any of it: weights of 0 can leave a journey without."""
+    return each_session(journey_sums(values, journeys) > 0, journeys)
 
 
 def _redistributed(

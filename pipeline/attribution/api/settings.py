@@ -81,7 +81,8 @@ class ApiSettings:
     @property
     def scope(self) -> Scope:
         """What answers depend on beside the journeys."""
-        return Scope(self.api_url, self.conv_type_id, self.redistribution and self.redistribution.wire())
+        redistribution = None if self.redistribution is None else self.redistribution.wire()
+        return Scope(self.api_url, self.conv_type_id, redistribution)
 
 
 def _is_loopback(host: str) -> bool:

@@ -116,6 +116,14 @@ def test_ihc_follows_the_phases_with_their_weights() -> None:
     assert result.ihc.tolist() == pytest.approx([0.3 + 0.4 + 0.06, 0.24])
 
 
+def test_a_journey_that_the_weights_leave_without_credit_keeps_what_it_has() -> None:
+    credit = Credit(np.array([1.0, 0]), np.zeros(2), np.array([0.2, 0.8]), np.array([0.5, 0.5]))
+    rule = Redistribution(closer=PhaseRedistribution("any_session", 0.0, ("Direct",)))
+    result = redistribute(credit, journey(["Email", "Direct"]), rule, (0, 1, 0))
+    assert result.closer.tolist() == [1, 0]
+    assert result.ihc.tolist() == [0.5, 0.5]
+
+
 def test_the_api_redistributes_as_the_embedded_model_does(api: Api) -> None:
     journeys = make_journeys(reference_lengths(200))
     rule = Redistribution(
