@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from luigi.configuration import LuigiConfigParser
 from support.comparing import read_report, versions
 from support.databases import SHOP_INTERVAL
-from support.running import LOCAL, Workplace
+from support.running import Workplace
 
 from pipeline import model_options
 from pipeline.attribution.models import EMBEDDED_MODELS, load_model
@@ -133,13 +133,6 @@ def test_an_option_rebuilds_the_model_that_takes_it_and_no_other(reported_shop: 
     assert outcome.succeeded().kinds_built >= {"Attribution", "StoredAttribution", "ChannelReport", "Report"}
     rows = read_report(reported_shop.report_file(SHOP_INTERVAL, model="last-touch"))
     assert sum(float(row["ihc"]) for row in rows) == pytest.approx(reported_shop.books(SHOP_INTERVAL)["attributed"])
-
-
-def test_an_option_is_a_parameter_too(reported_shop: Workplace) -> None:
-    by_variable = reported_shop.report(SHOP_INTERVAL, "--model", "time-decay", HALF_LIFE_HOURS="1").succeeded()
-    assert by_variable.built
-    command = ("luigi", "--module", "pipeline", "Report", "--date-interval", SHOP_INTERVAL, "--model", "time-decay")
-    assert reported_shop.start(*command, "--half-life-hours", "1", *LOCAL).end().succeeded().built == []
 
 
 def test_phases_are_a_file_of_the_report(undisturbed: Workplace) -> None:

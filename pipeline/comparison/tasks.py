@@ -9,7 +9,7 @@ from pathlib import Path
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.in_force import model_identity
+from pipeline.attribution.in_force import embedded_model, model_identity
 from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, load_model
 from pipeline.attribution.tasks import Attribution
 from pipeline.comparison.bootstrap import Day
@@ -165,7 +165,7 @@ class DayLookbackCredit(ModelSettings, Stage):
             lookback_days=0,
             max_sessions=self.max_sessions,
         )
-        credit = credit_by_window(journeys, load_model(self.model, self.conv_type_id))
+        credit = credit_by_window(journeys, embedded_model(self.model, self.conv_type_id))
         self.output().write(credit, self.fingerprint())
         self.done(f"{credit.num_rows} channels in windows")
 

@@ -114,13 +114,11 @@ def _implausible(shares: NDArray[np.float64], asked: Asked) -> Iterator[tuple[in
     for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
         yield journey, "the answer has credit that is no number in 0..1"
     tolerance = np.maximum(0.01, 0.00005 * asked.lengths)  # contracts section 4
-    for phase, of_phase in zip(PHASES, shares, strict=True):
-        sums = np.add.reduceat(of_phase, asked.starts)
-        off = np.abs(sums - 1) > tolerance
-        if phase != "ihc":  # a phase in which nothing is engaged is all 0
-            off &= sums > tolerance
-        for journey in np.flatnonzero(off).tolist():
-            yield journey, f"the answer's {phase} sums to {sums[journey]:.4f}"
+    sums = np.add.reduceat(shares, asked.starts, axis=1)
+    off = np.abs(sums - 1) > tolerance
+    off[:-1] &= sums[:-1] > tolerance  # a phase, not ihc, in which nothing is engaged is all 0
+    for phase, journey in np.argwhere(off).tolist():
+        yield journey, f"the answer's {PHASES[phase]} sums to {sums[phase, journey]:.4f}"
 
 
 def normalise(shares: NDArray[np.float64], lengths: NDArray[np.int64]) -> None:

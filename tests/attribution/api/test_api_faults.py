@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +217,12 @@ def test_a_limit_below_ours_is_found_by_halving(start_api: Callable[..., Api]) -
     result = api.attribute(make_journeys(lengths))
     assert_nothing_lost(result, lengths)
     assert result.rejected == {}
+
+
+@pytest.mark.slow
+def test_the_table_of_all_faults_on_two_thousand_conversions_shows_none_lost() -> None:
+    script = Path(__file__).parents[3] / "benchmarks" / "api_faults.py"
+    table = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = [line.split() for line in table.splitlines()[1:]]
+    assert len(rows) > len(PASSING)
+    assert {row[-2] for row in rows} == {"0"}

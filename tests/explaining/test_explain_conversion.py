@@ -1,0 +1,108 @@
+"""ExplainConversion as a command, on the small shop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.comparing import query, versions
+from support.databases import add_rows, change, conversion, session
+from support.running import LOCAL, Outcome, Workplace
+
+
+def explain(place: Workplace, conv_id: str, *options: str, **settings: str) -> Outcome:
+    command = ("luigi", "--module", "pipeline", "ExplainConversion", "--conv-id", conv_id, *options, *LOCAL)
+    return place.start(*command, **settings).end()
+
+
+def line_of(outcome: Outcome, session_id: str) -> str:
+    (line,) = [line for line in outcome.output.splitlines() if f" {session_id} " in line]
+    return line
+
+
+def test_it_shows_what_the_report_has(reported_shop: Workplace) -> None:
+    before = versions(reported_shop.files)
+    outcome = explain(reported_shop, "conv-ties").succeeded()
+    stored = query(
+        reported_shop.database,
+        "SELECT session_id, ihc FROM attribution_customer_journey WHERE conv_id = 'conv-ties'",
+    )
+    assert len(stored) == 4
+    for session_id, ihc in stored:
+        assert f" {ihc:.4f} " in line_of(outcome, session_id)
+    assert line_of(outcome, "tie-after").rstrip().endswith("after the conversion")
+    assert "ihc sums to 1.000000, credited revenue to 0.10 euro" in outcome.output
+    assert versions(reported_shop.files) == before
+    again = explain(reported_shop, "conv-ties").succeeded()
+    assert again.output == outcome.output
+
+
+def test_it_follows_the_settings(reported_shop: Workplace) -> None:
+    outcome = explain(reported_shop, "conv-border", SESSION_LOWER_LIMIT_DATE="2").succeeded()
+    assert line_of(outcome, "border-out").rstrip().endswith("before the look-back window of 2 days")
+    outcome = explain(reported_shop, "conv-restart").succeeded()
+    assert line_of(outcome, "restart-1").rstrip().endswith("before a restart: a pause of more than 52.7 h follows")
+    outcome = explain(reported_shop, "conv-again-3", AFTER_PREVIOUS_CONVERSION="true", ATTRIBUTION_MODEL="linear")
+    assert line_of(outcome.succeeded(), "again-1").rstrip().endswith("not after the user's previous conversion")
+
+
+def test_without_a_report_it_builds_what_it_needs(shop: Workplace) -> None:
+    outcome = explain(shop, 'Bestellung "7", ü').succeeded()
+    assert 'id "quoted", ü' in outcome.output
+    assert {"Journeys", "Attribution"} < outcome.kinds_built
+
+
+def test_a_conversion_without_sessions(reported_shop: Workplace) -> None:
+    assert "the user has no session" in explain(reported_shop, "conv-nothing").succeeded().output
+
+
+def test_late_and_malformed_sessions_are_explained(reported_shop: Workplace) -> None:
+    add_rows(
+        reported_shop.database,
+        [
+            session("late-1", "early", "2023-08-29 12:00:00"),
+            session("no-time", "early", "2023-08-29 12:00:99"),
+            session("no-day", "early", "2023-8-29 12:00:00"),
+        ],
+    )
+    outcome = explain(reported_shop, "conv-early").succeeded()
+    assert "not in the extract of its day: added later, or set aside as bad input" in line_of(outcome, "late-1")
+    for session_id in ("no-time", "no-day"):
+        assert "its date or time is malformed" in line_of(outcome, session_id)
+
+
+@pytest.mark.parametrize(
+    ("conv_id", "message"),
+    [
+        ("unknown", "shop.db has no conversion with the conv_id 'unknown'; name one as it stands in conversions"),
+        ("twice", "shop.db has 2 conversions with the conv_id 'twice'; name one as it stands in conversions"),
+        ("undated", "the conversion 'undated' in"),
+        ("future", "holds a day that is not over yet (UTC)"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_line(conv_id: str, message: str, shop: Workplace) -> None:
+    add_rows(
+        shop.database,
+        conversions=[
+            conversion("twice", "u", "2023-08-30 00:00:00"),
+            conversion("twice", "u", "2023-08-30 00:00:00"),
+            conversion("undated", "u", "yesterday 00:00:00"),
+            conversion("future", "u", "2999-08-30 00:00:00"),
+        ],
+    )
+    outcome = explain(shop, conv_id)
+    assert outcome.code == 35
+    assert message in "".join(outcome.errors)
+    assert "Traceback" not in outcome.text
+    assert not shop.files.exists()
+
+
+def test_without_a_source_it_says_so(tmp_path: Path) -> None:
+    outcome = explain(Workplace(tmp_path / "empty"), "any")
+    assert outcome.code == 35
+    assert "shop.db" in "".join(outcome.errors)
+
+
+def test_costs_of_no_number_count_as_none(reported_shop: Workplace) -> None:
+    change(reported_shop.database, "INSERT INTO session_costs VALUES ('early-2', NULL)")
+    assert " 0.00 " in line_of(explain(reported_shop, "conv-early").succeeded(), "early-2")

@@ -1,0 +1,152 @@
+"""Training sets and trained models through Luigi, on a small sample."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.comparing import contents, read_report, versions
+from support.running import DATABASE, LOCAL, Outcome, Workplace
+
+from data.sample import write_sample
+from pipeline.training.upload import read_csv, to_arrays
+
+INTERVAL = "2023-08-29-2023-09-02"
+
+
+def run(place: Workplace, task: str, *options: str, **settings: str | None) -> Outcome:
+    command = ("luigi", "--module", "pipeline", task, "--date-interval", INTERVAL, *options, *LOCAL)
+    return place.start(*command, **settings).end()
+
+
+def train(place: Workplace, conv_type_id: str, *options: str) -> Outcome:
+    return run(place, "TrainedModel", "--conv-type-id", conv_type_id, *options)
+
+
+@pytest.fixture(scope="session")
+def trained(once: Callable[[str, Callable[[Path], object]], Path]) -> Workplace:
+    """A sample of 400 conversions with its training set and the conversion type `shop` trained on it."""
+
+    def build(folder: Path) -> None:
+        write_sample(folder / DATABASE, scale=0.2, days=4)
+        place = Workplace(folder)
+        output = run(place, "TrainingSet").succeeded().output + train(place, "shop").succeeded().output
+        (folder / "printed.txt").write_text(output, encoding="utf-8")
+
+    return Workplace(once("trained", build))
+
+
+@pytest.fixture
+def place(tmp_path: Path, trained: Workplace) -> Workplace:
+    return trained.copy(tmp_path / "place")
+
+
+def training_file(place: Workplace, name: str) -> Path:
+    return place.files / "training" / INTERVAL / name
+
+
+def test_a_training_set_is_the_journeys_in_each_form(trained: Workplace) -> None:
+    with training_file(trained, "training_set.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    objects = json.loads(training_file(trained, "training_set.json").read_bytes())
+    assert [{name: str(value) for name, value in each.items()} for each in objects] == rows
+    assert len(rows) > 100
+    held_out = read_csv(training_file(trained, "held_out.csv"))
+    assert not {row["conversion_id"] for row in rows} & {*held_out["conversion_id"]}
+    statistics = json.loads(training_file(trained, "statistics.json").read_bytes())
+    assert statistics["sessions"] == len(rows)
+    assert statistics["held_out_journeys"] == held_out["conversion_id"].nunique() > 0
+    assert min(map(int, statistics["journeys_by_length"])) == 2
+    assert [check["passed"] for check in statistics["checks"]] == [False, True, True, True, True]
+
+
+def test_its_paths_are_printed(trained: Workplace) -> None:
+    printed = (trained.folder / "printed.txt").read_text(encoding="utf-8")
+    names = ("training_set.csv", "training_set.json", "held_out.csv", "statistics.json")
+    assert all(f"/{INTERVAL}/{name}\n" in printed for name in names)
+    assert "/models/shop.json\nuse it with CONV_TYPE_ID=shop\n" in printed
+
+
+def test_a_second_run_builds_nothing(place: Workplace) -> None:
+    before = versions(place.files)
+    for outcome in (run(place, "TrainingSet").succeeded(), train(place, "shop").succeeded()):
+        assert outcome.built == []
+        assert "nothing to do" in outcome.output
+    assert versions(place.files) == before
+
+
+def test_the_same_input_gives_the_same_bytes(trained: Workplace, tmp_path: Path) -> None:
+    again = Workplace(tmp_path / "again")
+    shutil.copy(trained.database, again.database)
+    run(again, "TrainingSet").succeeded()
+    train(again, "shop").succeeded()
+    assert contents(again.files) == contents(trained.files)
+
+
+def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> None:
+    model, drawn = place.files / "models" / "shop.json", training_file(place, "training_set.csv")
+    before = (model.read_bytes(), drawn.read_bytes())
+    outcome = train(place, "shop", "--training-seed", "2").succeeded()
+    assert outcome.kinds_built == {"SampledJourneys", "TrainingCsv", "TrainedModel"}
+    assert model.read_bytes() != before[0]
+    assert drawn.read_bytes() != before[1]
+
+
+def test_limits_hold(place: Workplace) -> None:
+    run(place, "TrainingSet", TRAINING_JOURNEYS="50", TRAINING_MIN_LENGTH="3", TRAINING_HELD_OUT_SHARE="0").succeeded()
+    path = training_file(place, "training_set.csv")
+    lengths = to_arrays(read_csv(path), path).lengths
+    assert (len(lengths), lengths.min()) == (50, 3)
+    assert read_csv(training_file(place, "held_out.csv")).empty
+
+
+def test_conversion_types_select_parameters_side_by_side(place: Workplace) -> None:
+    train(place, "other", "--training-seed", "2").succeeded()
+    interval = "2023-09-01-2023-09-02"
+    reports = {}
+    for conv_type_id in ("default", "shop", "other"):
+        place.report(interval, CONV_TYPE_ID=conv_type_id).succeeded()
+        reports[conv_type_id] = place.report_file(interval).read_bytes()
+    assert len({*reports.values()}) == 3
+    outcome = place.report(interval, CONV_TYPE_ID="other").succeeded()
+    assert outcome.built == []
+    assert place.books(interval)["ihc"] == pytest.approx(place.books(interval)["attributed"])
+    assert read_report(place.report_file(interval))
+
+
+def test_a_model_trained_anew_makes_the_report_anew(place: Workplace) -> None:
+    interval = "2023-09-01-2023-09-02"
+    place.report(interval, CONV_TYPE_ID="shop").succeeded()
+    train(place, "shop", "--training-seed", "2").succeeded()
+    assert "Attribution" in place.report(interval, CONV_TYPE_ID="shop").succeeded().kinds_built
+
+
+def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -> None:
+    outcome = train(place, "small", "--training-journeys", "20").succeeded()
+    assert "all: the shipped one, because" in outcome.log
+    model = json.loads((place.files / "models" / "small.json").read_bytes())
+    assert model["restart_gap_hours"] == 52.7
+    assert "50 are needed" in model["fallbacks"]["all"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("TrainedModel",), "the conversion type 'default' cannot have trained parameters; set CONV_TYPE_ID"),
+        (("TrainedModel", "--conv-type-id", "../x"), "the conversion type '../x' cannot have trained parameters"),
+        (("TrainingSet", "--held-out-share", "1"), "--held-out-share must be a number of at least 0 and below 1"),
+        (
+            ("Report", "--conv-type-id", "none"),
+            "no trained parameters for the conversion type 'none'; train them (task",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_line(command: tuple[str, ...], message: str, place: Workplace) -> None:
+    outcome = run(place, *command)
+    assert outcome.code != 0
+    assert message in outcome.log
+    assert "Traceback" not in outcome.text
