@@ -8,6 +8,7 @@
     ├── JourneyError              sessions and conversions contradict each other
     ├── AttributionError          a model or the API gave credit that cannot be right
     │   ├── ModelError            unknown model, or parameters that cannot be used
+    │   ├── RejectedJourneysError  the API rejected more journeys than allowed
     │   └── ApiError              the API cannot be used
     │       ├── ApiKeyError       the API refused the key, or there is none
     │       └── ApiUnavailableError   it did not answer within the retry budget
@@ -47,6 +48,10 @@ class AttributionError(PipelineError):
 
 class ModelError(AttributionError):
     """The model is unknown, or its parameters cannot be used."""
+
+
+class RejectedJourneysError(AttributionError):
+    """The API rejected more journeys than allowed."""
 
 
 class ApiError(AttributionError):

@@ -53,4 +53,5 @@ def _table(sessions: pd.DataFrame) -> str:
     shown["note"] = shown["note"].str.ljust(int(shown["note"].str.len().max()))
     shown = shown.loc[:, (shown.map(str.strip) != "").any()]
     with pd.option_context("display.max_colwidth", None):
-        return shown.rename(columns=_TITLES).to_string(index=False)
+        lines = shown.rename(columns=_TITLES).to_string(index=False).splitlines()
+    return "\n".join(map(str.rstrip, lines))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import UnbalancedBooksError
+from pipeline.errors import RejectedJourneysError, UnbalancedBooksError
 from pipeline.reporting.unattributed import unattributed_conversions
 
 if TYPE_CHECKING:
@@ -113,11 +113,17 @@ def check_books(books: Mapping[str, Any]) -> None:
         raise UnbalancedBooksError(f"the books do not balance: {'; '.join(off)}; this is a defect, please report it")
 
 
+def too_many_rejected(books: Mapping[str, Any], most: float) -> bool:
+    """Whether the API rejected more than a share `most` of the journeys."""
+    return bool(books["rejected"] > most * (books["attributed"] + books["rejected"]))
+
+
 def check_rejected_share(books: Mapping[str, Any], most: float) -> None:
-    """Raise `UnbalancedBooksError` if the API rejected more than a share `most` of the journeys."""
-    journeys = books["attributed"] + books["rejected"]
-    if books["rejected"] > most * journeys:
-        raise UnbalancedBooksError(
-            f"the API rejected {books['rejected']} of {journeys} journeys, more than max_rejected_share = {most:g}; "
-            "the reasons are in rejects/attribution/; raise MAX_REJECTED_SHARE to report without them"
+    """Raise `RejectedJourneysError` if `too_many_rejected`."""
+    if too_many_rejected(books, most):
+        journeys = books["attributed"] + books["rejected"]
+        raise RejectedJourneysError(
+            f"the API rejected {books['rejected']} of {journeys} journeys, more than max_rejected_share = {most:g}; the "
+            "reasons are in rejects/attribution/. To report without them raise MAX_REJECTED_SHARE, to ask for them again "
+            "remove their days' files under attribution/"
         )

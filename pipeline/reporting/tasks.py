@@ -25,6 +25,7 @@ from pipeline.reporting.reconciliation import (
     check_rejected_share,
     day_books,
     reconcile,
+    too_many_rejected,
 )
 from pipeline.reporting.store import refresh_channel_reporting, store_attribution
 from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
@@ -205,11 +206,15 @@ class Reconciliation(ConversionBooks):
         undated = UndatedRows(self.date_interval).output().read()
         books = reconcile(days, self.set_aside(), report, self.api_requests(), undated)
         check_books(books)
-        check_rejected_share(books, self.max_rejected_share)
         self.output().write(books, self.fingerprint())
+        check_rejected_share(books, self.max_rejected_share)
         if not books["conversions"]:
             self.warn("there is no conversion in the interval: the report holds costs alone")
         self.done(f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance")
+
+    def current(self) -> bool:
+        """Whether the books are current, and no more is rejected than allowed."""
+        return super().current() and not too_many_rejected(self.output().read(), self.max_rejected_share)
 
     def api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""

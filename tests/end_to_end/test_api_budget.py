@@ -1,4 +1,4 @@
-"""What a run may ask of the API: the plan, the limit, packs of several days, asking again, and what it says meanwhile."""
+"""What a run may ask of the API: the plan, the limit, packs of several days, asking again; and what it says."""
 
 from __future__ import annotations
 
@@ -133,3 +133,29 @@ def test_redistribution_moves_credit_of_the_embedded_model_and_of_the_api_alike(
     assert refused.code != 0
     assert any("moved.json" in line and "sideways" in line for line in refused.errors)
     assert "Traceback" not in refused.text
+
+
+def test_rejected_journey_is_listed_with_its_reason_and_decides_the_exit_code(shop: Workplace, api: Api) -> None:
+    refused = query(shop.database, "SELECT conv_id FROM conversions WHERE conv_date = '2023-08-30' ORDER BY 1")[0][0]
+    api.suffer(conversions={refused: "422"})
+    failed = shop.report(SHOP_INTERVAL, **asking(api))
+    assert failed.code == 30
+    assert any("rejected 1 of" in line and "MAX_REJECTED_SHARE" in line for line in failed.errors)
+    assert "Traceback" not in failed.text
+    books = shop.books(SHOP_INTERVAL, "ihc-api")
+    assert books["rejected"] == 1
+    assert books["conversions"] == books["attributed"] + books["without_sessions"] + 1
+    listed = shop.report_file(SHOP_INTERVAL, "unattributed_conversions.csv", "ihc-api").read_text()
+    assert f"{refused},2023-08-30," in listed
+    assert f"{refused},HTTP 422" in (shop.files / "rejects/attribution/ihc-api/2023-08-30.csv").read_text()
+
+    asked = api.statistics()["requests"]
+    assert shop.report(SHOP_INTERVAL, **asking(api)).code == 30
+    shop.report(SHOP_INTERVAL, **asking(api, MAX_REJECTED_SHARE="0.5")).succeeded()
+    assert api.statistics()["requests"] == asked
+
+    api.suffer()
+    (shop.files / "attribution/ihc-api/2023-08-30.parquet").unlink()
+    shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
+    assert api.statistics()["requests"] == asked + 1  # for the journey without an answer alone
+    assert shop.books(SHOP_INTERVAL, "ihc-api")["rejected"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -11,23 +12,20 @@ from support.comparing import contents, result_tables, temporary_files
 from support.databases import SHOP_INTERVAL
 from support.running import Workplace
 
-MOMENTS = 10
-
-
-@pytest.mark.parametrize("moment", range(MOMENTS))
-def test_rerun_after_a_kill_leaves_what_an_undisturbed_run_does(
-    shop: Workplace, undisturbed: Workplace, moment: int
+@pytest.mark.parametrize(
+    ("seed", "workers", "stages_between"), [(1, 1, 8), (2, 2, 11)], ids=["one worker", "two workers"]
+)
+def test_reruns_after_kills_leave_what_an_undisturbed_run_does(
+    shop: Workplace, undisturbed: Workplace, seed: int, workers: int, stages_between: int
 ) -> None:
-    chance = random.Random(moment)
-    workers = ("--workers", "2") if moment % 3 == 2 else ()
-    started = shop.start_report(SHOP_INTERVAL, *workers)
-    # moments spread over the run's progress, whatever the machine's speed, and then at random within a stage
-    started.lines_of_log(chance.randrange(5 * moment, 5 * moment + 5))
-    time.sleep(chance.uniform(0, 0.03))
-    (started.kill_group if moment % 2 else started.kill)()
-    killed = started.end()
-
-    assert killed.code == -9
+    chance = random.Random(seed)
+    for kill in range(5):  # each followed by a rerun, of which all but the last are killed too
+        started = shop.start_report(SHOP_INTERVAL, "--workers", str(workers))
+        # moments by the run's progress, whatever the machine's speed, and then at random within a stage
+        started.lines_of_log(chance.randrange(stages_between))
+        time.sleep(chance.uniform(0, 0.03))
+        (started.kill_group if kill % 2 else started.kill)()
+        assert started.end().code == -signal.SIGKILL
     shop.report(SHOP_INTERVAL).succeeded()
     assert_undisturbed(shop, undisturbed)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.comparing import query
-from support.databases import change, conversion, session, write_database
+from support.databases import conversion, session, write_database
 from support.running import FILES, REPOSITORY, Workplace
 
 DAY, INTERVAL = "2023-09-01", "2023-09-01-2023-09-02"
@@ -24,15 +24,6 @@ def place(tmp_path: Path) -> Workplace:
         [conversion("c", "buyer", f"{DAY} 13:00:00")],
     )
     return place
-
-
-def test_return_codes_hold_without_any_luigi_cfg(place: Workplace) -> None:
-    assert place.report(DAY).code == 0
-    change(place.database, "UPDATE conversions SET revenue = NULL")
-    (place.files / "conversions" / f"{DAY}.parquet").unlink()
-    assert place.report(DAY).code == 30
-    assert place.report(DAY, DATABASE_URL="sqlite:///missing.db").code == 35
-    assert place.report(DAY, BAD_ROWS="maybe").code == 40
 
 
 def test_luigi_cfg_is_found_from_anywhere(place: Workplace, tmp_path: Path) -> None:
@@ -64,8 +55,3 @@ def test_default_paths_start_at_the_working_directory(place: Workplace) -> None:
     place.report(DAY, DATABASE_URL=None, DATA_DIR=None).succeeded()
     assert (place.folder / "data" / "report" / "ihc-local" / INTERVAL / "channel_reporting.csv").exists()
     assert not (place.folder / FILES).exists()
-
-
-def test_weeks_are_intervals(place: Workplace) -> None:
-    place.report("2023-W35").succeeded()
-    assert place.report_file("2023-08-28-2023-09-04").exists()

@@ -44,10 +44,6 @@ def _foreign(path: Path) -> None:
     path.write_text("no database\n" * 100)
 
 
-def _truncated(path: Path) -> None:
-    path.write_bytes(path.with_name("shop.db").read_bytes()[:5000])
-
-
 def _without_table(path: Path) -> None:
     shutil.copy(path.with_name("shop.db"), path)
     change(path, "DROP TABLE session_costs")
@@ -64,12 +60,10 @@ def _without_column(path: Path) -> None:
         (lambda _: None, ["there is no database", "set DATABASE_URL"]),
         (_folder, ["is a folder", "set DATABASE_URL"]),
         (_foreign, ["is not a SQLite database", "set DATABASE_URL"]),
-        (_truncated, ["malformed"]),
-        (Path.touch, ["no table session_sources", "set DATABASE_URL"]),
         (_without_table, ["no table session_costs", "set DATABASE_URL"]),
         (_without_column, ["no column closer_engagement", "session_sources", "add it"]),
     ],
-    ids=["missing", "a folder", "no SQLite", "truncated", "empty", "without a table", "without a column"],
+    ids=["missing", "a folder", "no SQLite", "without a table", "without a column"],
 )
 def test_wrong_source_ends_before_anything_is_written(
     place: Workplace, make: Callable[[Path], None], named: list[str]
@@ -94,7 +88,6 @@ def files_in(folder: Path) -> list[Path]:
     ("setting", "value", "named"),
     [
         ("DATABASE_URL", "postgresql://reader:s3cr3t@host/shop", ["postgresql", "sqlite:///"]),
-        ("DATABASE_URL", "shop.db", ["shop.db", "sqlite:///"]),
         ("DATA_DIR", "s3://bucket/shop", ["s3://bucket/shop", "folder"]),
         ("DATA_DIR", "shop.db/files", ["shop.db", "is a file", "folder"]),
         ("ATTRIBUTION_MODEL", "linaer", ["'linaer'", "did you mean linear?"]),
@@ -114,7 +107,6 @@ def test_setting_that_cannot_be_used(place: Workplace, setting: str, value: str,
     [
         ("SESSION_LOWER_LIMIT_DATE", "-1", "whole number"),
         ("BAD_ROWS", "maybe", "fail or set-aside"),
-        ("DATABASE_URL", "", "must"),
         ("IHC_CONCURENCY", "8", "did you mean IHC_CONCURRENCY?"),
     ],
 )

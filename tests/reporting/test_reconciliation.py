@@ -12,7 +12,7 @@ from credited_journeys import DAY, Order, Orders, Touch, conversions, costs, cre
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UnbalancedBooksError
+from pipeline.errors import RejectedJourneysError, UnbalancedBooksError
 from pipeline.reporting.channel_report import build_channel_report
 from pipeline.reporting.credit import sum_channel_credit
 from pipeline.reporting.reconciliation import (
@@ -160,5 +160,5 @@ def test_a_share_of_rejected_journeys_up_to_the_limit_passes(most: float, reject
     ],
 )
 def test_more_rejected_journeys_fail_the_run(most: float, rejected: int, attributed: int, message: str) -> None:
-    with pytest.raises(UnbalancedBooksError, match=f"^{re.escape(message)}.*raise MAX_REJECTED_SHARE"):
+    with pytest.raises(RejectedJourneysError, match=f"^{re.escape(message)}.*raise MAX_REJECTED_SHARE"):
         check_rejected_share({"rejected": rejected, "attributed": attributed}, most)

@@ -13,10 +13,8 @@ import msgspec
 from pipeline.attribution.api.pacing import retry_after_seconds
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.verifying import one_line
-from pipeline.attribution.api.wire import Answer, Value, decode_answer
+from pipeline.attribution.api.wire import Answer, Part, Value, decode_answer
 from pipeline.errors import ApiError, ApiKeyError
-
-Part = bytes | memoryview
 
 _PARTIAL = 206
 _KEY_REFUSED = frozenset({401, 403})

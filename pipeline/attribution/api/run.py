@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.attribution.api.bodies import Bodies
 from pipeline.attribution.api.client import Answered, Client, Failed, Refused, TooFast
 from pipeline.attribution.api.pacing import Gate, RunEndedError
 from pipeline.attribution.api.packing import pack
@@ -40,9 +41,13 @@ Journeys = NDArray[np.int64]
 
 @dataclass
 class _Request:
-    """Journeys that are asked for together, and how often that failed."""
+    """Journeys that are asked for together, and how often that failed.
+
+    `number` counts the requests of a round; the halves of a refused one have none.
+    """
 
     journeys: Journeys
+    number: int | None = None
     failures: int = 0
     first_failure: float = field(default=float("inf"))
 
@@ -97,9 +102,11 @@ class Run:
         # Last in, first out: the halves of a refused request are settled before further requests go out, so that a
         # refusal that concerns every journey shows after a few requests.
         queue: asyncio.LifoQueue[_Request] = asyncio.LifoQueue()
-        for members in reversed(packed):
-            queue.put_nowait(_Request(journeys[members]))
-        self._unsettled = len(packed)
+        requests = [journeys[members] for members in packed]
+        for number in reversed(range(len(requests))):
+            queue.put_nowait(_Request(requests[number], number))
+        self._unsettled = len(requests)
+        self._bodies = Bodies(self._sheet, requests, settings.scope.redistribution)
         workers = [asyncio.create_task(self._work(queue, client, recorder)) for _ in range(settings.concurrency)]
         await queue.join()
         for worker in workers:
@@ -126,7 +133,10 @@ class Run:
 
     async def _settle(self, request: _Request, client: Client, recorder: Recorder) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
-        parts = body(self._sheet.fragments(request.journeys), self._settings.scope.redistribution)
+        if request.number is None:
+            parts = body(self._sheet.fragments(request.journeys).json, self._settings.scope.redistribution)
+        else:
+            parts = await self._bodies.take(request.number)
         while True:
             async with self._gate.slot():  # held until the answer is on disk: what is in flight is what a kill can lose
                 sent_at = time.monotonic()

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+Part = bytes | memoryview
+
 DIGEST_BYTES = 16
 _SESSIONS_A_BLOCK = 15_000  # some 5 MB of JSON: digests of any number of journeys take no more memory than this
 _NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
@@ -132,10 +134,13 @@ class WireJourneys:
         )
 
 
-def body(fragments: Fragments, redistribution: bytes | None) -> list[bytes | memoryview]:
-    """The parts of a request body, unjoined since a body can be a megabyte; `redistribution` is JSON."""
+def body(sessions: memoryview, redistribution: bytes | None) -> list[Part]:
+    """A request body, in parts since joining them would copy a megabyte.
+
+    `sessions` are JSON objects, each followed by a comma; `redistribution` is the JSON that goes along, if any.
+    """
     ending = b',"redistribution_parameter":' + redistribution + b"}" if redistribution else b"}"
-    return [b'{"customer_journeys":[', fragments.json[: fragments.ends[-1] - 1], b"]" + ending]
+    return [b'{"customer_journeys":[', sessions[:-1], b"]" + ending]
 
 
 def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

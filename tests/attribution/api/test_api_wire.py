@@ -17,7 +17,7 @@ SCOPE = b"scope"
 
 def sent(journeys: pa.Table, which: list[int], redistribution: bytes | None = None) -> dict[str, Any]:
     fragments = WireJourneys(journeys).fragments(np.array(which))
-    document: dict[str, Any] = json.loads(b"".join(body(fragments, redistribution)))
+    document: dict[str, Any] = json.loads(b"".join(body(fragments.json, redistribution)))
     return document
 
 
