@@ -123,7 +123,7 @@ def check_rejected_share(books: Mapping[str, Any], most: float) -> None:
     if too_many_rejected(books, most):
         journeys = books["attributed"] + books["rejected"]
         raise RejectedJourneysError(
-            f"the API rejected {books['rejected']} of {journeys} journeys, more than max_rejected_share = {most:g}; the "
-            "reasons are in rejects/attribution/. To report without them raise MAX_REJECTED_SHARE, to ask for them again "
-            "remove their days' files under attribution/"
+            f"the API rejected {books['rejected']} of {journeys} journeys, more than max_rejected_share = {most:g}; "
+            "the reasons are in rejects/attribution/. To report without them raise MAX_REJECTED_SHARE, to ask for them "
+            "again remove their days' files under attribution/"
         )

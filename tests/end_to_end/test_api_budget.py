@@ -147,7 +147,7 @@ def test_rejected_journey_is_listed_with_its_reason_and_decides_the_exit_code(sh
     assert books["conversions"] == books["attributed"] + books["without_sessions"] + 1
     listed = shop.report_file(SHOP_INTERVAL, "unattributed_conversions.csv", "ihc-api").read_text()
     assert f"{refused},2023-08-30," in listed
-    assert f"{refused},HTTP 422" in (shop.files / "rejects/attribution/ihc-api/2023-08-30.csv").read_text()
+    assert f'{refused},"HTTP 422' in (shop.files / "rejects/attribution/ihc-api/2023-08-30.csv").read_text()
 
     asked = api.statistics()["requests"]
     assert shop.report(SHOP_INTERVAL, **asking(api)).code == 30
