@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,10 @@ JOURNEYS, MEAN_LENGTH, CHANNELS = 1_000_000, 3, 12
 REPEATS = 3
 RULES = ("first-touch", "last-touch", "last-non-direct", "linear", "position-based", "time-decay")
 TARGETS = {"rules together": 0.7, "markov": 1.0, "ihc-local": 1.5}
-OTHERS = ("ChannelAttribution", "marketing-attribution-models")
+OTHERS = {
+    "ChannelAttribution 2.2.5": ["ChannelAttribution==2.2.5", "matplotlib"],  # which it imports without saying so
+    "marketing-attribution-models 2.1.1": ["marketing-attribution-models==2.1.1"],
+}
 
 
 def journeys() -> JourneyArrays:
@@ -43,8 +46,8 @@ def journeys() -> JourneyArrays:
         time=np.cumsum(random.integers(60, 100_000, sessions)),
         channel=random.choice(CHANNELS, sessions, p=sizes / sizes.sum()).astype(np.int32),
         channels=("Direct", *(f"Channel {number}" for number in range(1, CHANNELS))),
-        holder=random.random(sessions) < 0.5,
-        closer=random.random(sessions) < 0.5,
+        holder=random.integers(0, 2, sessions) == 1,
+        closer=random.integers(0, 2, sessions) == 1,
     )
 
 
@@ -53,58 +56,48 @@ def measure(models: tuple[str, ...]) -> None:
     data = journeys()
     functions = [load_model(model, "default").credit for model in models]
 
-    def run() -> None:
-        for function in functions:
-            function(data)
-
-    print(json.dumps(measured(run)))
-
-
-def measured(run: Callable[[], None]) -> dict[str, float]:
-    """The best seconds of `REPEATS`, and the process's peak MB so far."""
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        run()
+        for function in functions:
+            function(data)
         seconds.append(time.perf_counter() - started)
-    return {"seconds": min(seconds), "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    print(json.dumps({"seconds": min(seconds), "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
-def write_paths(folder: Path) -> None:
+def write_paths(path: Path) -> None:
     """The same journeys as the others want them: a line of channel names a journey."""
     data = journeys()
     names = np.array(data.channels, dtype=object)[data.channel].tolist()
-    with (folder / "paths.txt").open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         for first, after in itertools.pairwise(data.starts.tolist()):
             file.write(" > ".join(names[first:after]) + "\n")
 
 
-# Run by the throw-away environment's Python, which knows nothing of this repository.
+# Run by the throw-away environment's Python, which knows nothing of this repository. Only the models are timed, though
+# ChannelAttribution reads the paths' text as a part of each.
 OTHER = """
 import json, resource, sys, time
 import pandas as pd
 name, what, path = sys.argv[1:]
-paths = open(path, encoding="utf-8").read().splitlines()
-if name == "ChannelAttribution":
-    import ChannelAttribution
-    table = pd.DataFrame({"path": paths, "conversions": 1})
-    if what == "rules":
-        run = lambda: ChannelAttribution.heuristic_models(table, "path", "conversions")
-    else:
-        run = lambda: ChannelAttribution.markov_model(table, "path", "conversions", order=1, flg_adv=False)
+table = pd.DataFrame({"path": open(path, encoding="utf-8").read().splitlines(), "orders": 1, "converted": True})
+if name.startswith("ChannelAttribution"):
+    import ChannelAttribution as other
+    models = {
+        "rules": lambda: other.heuristic_models(table, "path", "orders"),
+        "markov": lambda: other.markov_model(table, "path", "orders"),
+    }
 else:
-    from marketing_attribution_models import MAM
-    table = pd.DataFrame({"channels_agg": paths, "converted_agg": True, "id": range(len(paths))})
-    model = MAM(table, group_channels=False, channels_colname="channels_agg", journey_with_conv_colname="converted_agg")
-    def rules():
-        model.attribution_first_click(); model.attribution_last_click(); model.attribution_linear()
-    run = rules if what == "rules" else lambda: model.attribution_markov(transition_to_same_state=True)
-del paths
+    from mam import MAM
+    mam = MAM(table, "grouped_journey", "path", "converted", occurrences_colname="orders")
+    models = {
+        "rules": lambda: [mam.run_first_click(), mam.run_last_click(), mam.run_linear()],
+        "markov": lambda: mam.run_markov(transition_to_same_state=True),
+    }
 started = time.perf_counter()
-run()
+models[what]()
 seconds = time.perf_counter() - started
-mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print("\\n" + json.dumps({"seconds": seconds, "mb": mb}))
+print("\\n" + json.dumps({"seconds": seconds, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
 
@@ -112,28 +105,33 @@ def others(folder: Path) -> Iterator[tuple[str, dict[str, float] | str]]:
     """What the other libraries need, or why it is not known."""
     venv.create(folder / "environment", with_pip=True)
     python = folder / "environment" / "bin" / "python"
-    written = False
-    for name in OTHERS:
-        pip = subprocess.run([python, "-m", "pip", "install", "--quiet", name], capture_output=True, text=True)
-        if pip.returncode:
-            yield name, f"left out: pip cannot install it ({(pip.stderr.strip() or 'no message').splitlines()[-1]})"
+    write_paths(folder / "paths.txt")
+    for name, packages in OTHERS.items():
+        installed = run([python, "-m", "pip", "install", "--quiet", *packages], folder)
+        if installed.returncode:
+            yield name, f"left out, pip cannot install it: {last_line(installed.stderr)}"
             continue
-        if not written:
-            write_paths(folder)
-            written = True
         for what in ("rules", "markov"):
-            command = [python, "-c", OTHER, name, what, folder / "paths.txt"]
-            run = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-            if run.returncode:
-                yield f"{name}, {what}", f"failed: {run.stderr.strip().splitlines()[-1]}"
-            else:
-                yield f"{name}, {what}", json.loads(run.stdout.splitlines()[-1])
+            found = run([python, "-c", OTHER, name, what, folder / "paths.txt"], folder)
+            figures = f"failed: {last_line(found.stderr)}" if found.returncode else json.loads(last_line(found.stdout))
+            yield f"{name}: {what}", figures
+
+
+def run(command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of the throw-away environment."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
+
+
+def last_line(text: str) -> str:
+    """The last line, if there is one."""
+    return (text.strip().splitlines() or ["no message"])[-1]
 
 
 def ours() -> Iterator[tuple[str, dict[str, float]]]:
     """What the embedded models need."""
     sets = {
-        "first, last touch and linear": ("first-touch", "last-touch", "linear"),
+        "first-touch, last-touch and linear": ("first-touch", "last-touch", "linear"),
         "rules together": RULES,
         **{model: (model,) for model in EMBEDDED_MODELS},
     }
@@ -159,8 +157,8 @@ def main() -> None:
     if not options.without_others:
         with tempfile.TemporaryDirectory() as folder:
             for name, found in others(Path(folder)):
-                text = found if isinstance(found, str) else f"{found['seconds']:>9.2f}{found['mb']:>7.0f}"
-                print(f"{name:<42}{text}")
+                figures = found if isinstance(found, str) else f"{found['seconds']:>9.2f}{found['mb']:>7.0f}"
+                print(f"{name:<42}{figures}")
 
 
 if __name__ == "__main__":

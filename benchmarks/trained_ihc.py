@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from data.buyers import buyers
 from data.channels import CHANNELS
+from pipeline.attribution.models.curve import Curve
 from pipeline.attribution.models.ihc import ihc_credit
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
 from pipeline.attribution.models.journeys import JourneyArrays
@@ -57,15 +58,25 @@ def train_on_published() -> tuple[JourneyArrays, Learned]:
     return journeys, learn(journeys, seed=1)
 
 
-def errors(trained: IhcParameters) -> dict[str, Difference]:
-    """The error of `ihc` on the published answers: with each parameter alone trained, with all, and with none."""
+def errors(learned: Learned) -> dict[str, Difference]:
+    """The error of `ihc` on the published answers: with each parameter alone trained, with all, and with none.
+
+    And with the restart gap at the bounds of its interval, as other journeys of the same shop might have taught it.
+    """
     journeys, answered = published()
+    trained = learned.parameters
     shipped = IhcParameters.load(DEFAULT_PARAMETERS)
     alone = {
         f"{field.name} trained, the others shipped": replace(shipped, **{field.name: getattr(trained, field.name)})
         for field in fields(IhcParameters)
     }
     models = {"all shipped (fitted to these answers)": shipped, **alone, "all trained": trained}
+    for bound in ("lower", "upper"):
+        gap = learned.intervals[bound]["restart_gap_hours"]
+        ramp = Curve((trained.initializer_curve.hours[0], gap), (0.0, 1.0))
+        models[f"all trained, restart gap {gap:.1f} h"] = replace(
+            trained, restart_gap_hours=gap, initializer_curve=ramp
+        )
     credit = {name: ihc_credit(journeys, parameters).ihc for name, parameters in models.items()}
     credit["linear credit"] = linear(journeys).ihc
     return {name: Difference.of(ihc, answered) for name, ihc in credit.items()}
@@ -141,7 +152,7 @@ def main() -> None:
         for name in ("restart_gap_hours", "initializer_gap_hours", "phase_weights"):
             print(f"{name}: {learned.document[name]}, in 95 % of resamples {lower[name]} to {upper[name]}")
         print("\nerror of ihc on the published answers (journeys of several sessions)")
-        print(_table(errors(learned.parameters)))
+        print(_table(errors(learned)))
         shipped = IhcParameters.load(DEFAULT_PARAMETERS)
         print("\ndifference of ihc from the shipped parameters on the training set, by what is trained")
         print(_table(differences(journeys, learned.parameters, shipped)))

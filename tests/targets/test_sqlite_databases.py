@@ -160,6 +160,14 @@ def test_a_lock_of_another_process_is_waited_for(path: Path) -> None:
     assert names(open_file(path)) == ["by another process", "ours"]
 
 
+def test_a_transaction_holds_the_lock_from_its_beginning(path: Path) -> None:
+    """What it reads before it writes is still true when it writes."""
+    write = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('DELETE FROM sales')"
+    with open_file(path).connect() as connection, connection.transaction():
+        other = subprocess.run([sys.executable, "-c", write, path], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+
+
 def interrupted(connection: Connection) -> None:
     with connection.transaction():
         connection.execute("INSERT INTO sales VALUES ('lost', 1)")

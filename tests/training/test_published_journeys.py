@@ -30,7 +30,7 @@ def test_trained_on_the_published_journeys_it_is_close_to_the_published_answers(
     _, learned = benchmark.train_on_published()
     assert not learned.fallbacks
     assert learned.counts["journeys"] == 985
-    error = benchmark.errors(learned.parameters)
+    error = benchmark.errors(learned)
     assert error["all trained"].mean <= 0.003
     assert error["all shipped (fitted to these answers)"].mean <= 0.0001
     assert error["linear credit"].mean > 0.15

@@ -130,21 +130,16 @@ def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -
     assert "50 are needed" in model["fallbacks"]["all"]
 
 
-@pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        (("TrainedModel",), "the conversion type 'default' cannot have trained parameters; set CONV_TYPE_ID"),
-        (
-            ("Report", "--conv-type-id", "none"),
-            "no trained parameters for the conversion type 'none'; train them (task",
-        ),
-    ],
-)
-def test_what_cannot_be_is_one_line(command: tuple[str, ...], message: str, place: Workplace) -> None:
-    outcome = run(place, *command)
-    assert outcome.code == 35
-    assert message in outcome.log
-    assert "Traceback" not in outcome.text
+def test_the_shipped_parameters_are_not_to_be_trained(place: Workplace) -> None:
+    outcome = run(place, "TrainedModel")
+    assert (outcome.code, len(outcome.errors)) == (35, 1)
+    assert "the conversion type 'default' cannot have trained parameters; set CONV_TYPE_ID" in outcome.errors[0]
+
+
+def test_a_report_with_an_untrained_conversion_type_says_what_to_do(place: Workplace) -> None:
+    outcome = place.report("2023-09-01-2023-09-02", CONV_TYPE_ID="none")
+    assert (outcome.code, len(outcome.errors)) == (30, 1)
+    assert "no trained parameters for the conversion type 'none'; train them (task TrainedModel)" in outcome.errors[0]
 
 
 @pytest.mark.parametrize("conv_type_id", ["default", "", "../x", "/x", ".x", "a b", "x" * 101])
