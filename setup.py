@@ -4,6 +4,14 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+NOTEBOOK = [
+    "altair>=5.5",  # the figures
+    "ipykernel>=6.29",  # runs the cells
+    "jupytext>=1.16",  # from the text form to the notebook
+    "nbclient>=0.10",  # has them run in order
+    "vl-convert-python>=1.7",  # the figures as pictures, without a browser or the network
+]
+
 setup(
     name="marketing-attribution-pipeline",
     version="0.1.0",
@@ -18,7 +26,7 @@ setup(
     install_requires=[
         "luigi>=3.8.1,<4",
         "pandas>=2.2.3",
-        "requests>=2.32",
+        "requests>=2.32.2",
         "aiohttp>=3.12",
         "adbc-driver-manager>=1.8",
         "adbc-driver-sqlite>=1.8",
@@ -29,14 +37,16 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "notebook": NOTEBOOK,
         "dev": [
+            *NOTEBOOK,
             "build>=1.2",
             "coverage[toml]>=7.6",
             "hypothesis>=6.120",
             "mypy>=1.14",
             "pandas-stubs>=2.2.3",
             "pytest>=8.3",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.6.1",
             "ruff>=0.9",
             "types-requests>=2.32",
             "types-tqdm>=4.66",

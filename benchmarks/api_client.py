@@ -185,7 +185,7 @@ def memory(count: int) -> float:
     lengths = np.random.default_rng(3).choice(LENGTHS, count, p=np.array(SHARES) / sum(SHARES))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journeys.parquet"
-        pq.write_table(journeys(lengths), path)
+        pq.write_table(journeys(lengths), path, row_group_size=131_072)  # as the pipeline does
         sandbox = [sys.executable, "-c", "from pipeline.attribution.sandbox import main; main()", "--port", "0"]
         with subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True) as server:
             try:

@@ -16,12 +16,12 @@ from pipeline.comparison.tasks import (  # noqa: E402
 )
 from pipeline.explaining.tasks import ExplainConversion  # noqa: E402
 from pipeline.journeys.tasks import Journeys  # noqa: E402
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution  # noqa: E402
 from pipeline.reporting.tasks import (  # noqa: E402
+    ChannelPhases,
     ChannelReport,
-    ChannelReportingTable,
     Reconciliation,
     Report,
-    StoredAttribution,
     UnattributedConversions,
 )
 from pipeline.source.tasks import (  # noqa: E402
@@ -47,6 +47,7 @@ __all__ = [
     "Attribution",
     "AttributionPlan",
     "ChannelCosts",
+    "ChannelPhases",
     "ChannelReport",
     "ChannelReportingTable",
     "ComparedChannels",

@@ -18,7 +18,8 @@ from pipeline.days import days_between, days_of
 from pipeline.errors import ModelError
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.tasks import Journeys, first_day_of_window
-from pipeline.reporting.tasks import ChannelReport, IntervalStage
+from pipeline.reporting.interval_stage import IntervalStage
+from pipeline.reporting.tasks import ChannelReport
 from pipeline.source.tasks import Conversions, Sessions
 from pipeline.stage import ModelSettings, Stage, data_root
 from targets.parquet import ParquetTarget

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -72,7 +73,10 @@ def build_journeys(
         return JOURNEYS.empty_table()
     sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
     try:
-        with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as engine:
+        with (
+            TemporaryDirectory(prefix="journeys-") as spill,
+            duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": spill}) as engine,
+        ):
             engine.register("conversions", conversions)
             _register_files(engine, "sessions", session_files)
             if previous_files:

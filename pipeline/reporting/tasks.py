@@ -1,4 +1,4 @@
-"""The last stages: stored attribution, channel report, its table, its reconciliation, and all of them as Report."""
+"""The last stages: channel report, phases, reconciliation, the list of unattributed conversions, and Report."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import datetime as dt
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import luigi
 import pyarrow as pa
 
 from pipeline.attribution.api.packing import pack
-from pipeline.attribution.in_force import model_identity, redistribution
+from pipeline.attribution.in_force import redistribution
 from pipeline.attribution.models import IHC_API
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import ApiRun, Attribution
-from pipeline.days import IntervalParameter, days_between, days_of
-from pipeline.journeys.tasks import Journeys, first_day_of_window
+from pipeline.attribution.tasks import Attribution
+from pipeline.days import days_of
+from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.credit import sum_channel_credit
+from pipeline.reporting.interval_stage import IntervalStage
 from pipeline.reporting.reconciliation import (
     SetAside,
     check_books,
@@ -27,70 +27,11 @@ from pipeline.reporting.reconciliation import (
     reconcile,
     too_many_rejected,
 )
-from pipeline.reporting.store import refresh_channel_reporting, store_attribution
+from pipeline.reporting.table_tasks import ChannelReportingTable
 from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
-from pipeline.result_tables import ATTRIBUTION, CHANNELS
-from pipeline.source.tasks import (
-    ChannelCostBlock,
-    ChannelCosts,
-    Conversions,
-    InitDatabase,
-    SessionCosts,
-    Sessions,
-    UndatedRows,
-    results_database,
-)
-from pipeline.stage import Stage, data_root, setting
-from targets.fingerprint import Stamp, fingerprint
-from targets.table import Origin, TableSlice
+from pipeline.source.tasks import ChannelCostBlock, ChannelCosts, Conversions, SessionCosts, Sessions, UndatedRows
+from pipeline.stage import Stage, setting
 from targets.text import CsvTarget, JsonTarget
-
-
-class StoredAttribution(ApiRun, Stage):
-    """A conversion day in `attribution_customer_journey`."""
-
-    day = luigi.DateParameter()
-
-    def requires(self) -> list[Stage]:
-        """The tables, and the day's journeys and credit."""
-        return [InitDatabase(), self.clone(Journeys), self.clone(Attribution)]
-
-    def output(self) -> TableSlice:
-        """The day's slice of the table."""
-        return TableSlice(results_database(), ATTRIBUTION, str(self.day))
-
-    def run(self) -> None:
-        """Replace the day's rows."""
-        _, journeys, attribution = self.requires()
-        credit = attribution.output().read()
-        stamp = Stamp(self.fingerprint(), self.fingerprint())  # the rows follow from what they are made from
-        with self.output().database.connect() as connection:
-            store_attribution(connection, self.output(), journeys.output().read(), credit, stamp, origin(self))
-        self.done(f"{credit.num_rows:,} rows in {ATTRIBUTION}")
-
-
-class IntervalStage(ApiRun, Stage):
-    """A stage over the conversion days of an interval and the session days they reach back to."""
-
-    date_interval = IntervalParameter()
-
-    def daily(self, stage: type[Stage], days: list[dt.date] | None = None) -> list[Stage]:
-        """One daily stage for each conversion day, or each of `days`."""
-        days = days_of(self.date_interval) if days is None else days
-        return [self.clone(stage, day=day, within=str(self.date_interval)) for day in days]
-
-    def session_days(self) -> list[dt.date]:
-        """The days of the interval and of the look-back window before it."""
-        days = days_of(self.date_interval)
-        return list(days_between(first_day_of_window(days[0], self.lookback_days), days[-1]))
-
-    def channel_costs(self) -> dict[dt.date, pa.Table]:
-        """The costs by channel of each session day."""
-        return {stage.day: stage.output().read() for stage in self.daily(ChannelCosts, self.session_days())}
-
-    def file(self, name: str) -> Path:
-        """`<DATA_DIR>/report/<model>/<interval>/<name>`."""
-        return data_root() / "report" / self.model / str(self.date_interval) / name
 
 
 class ChannelReport(IntervalStage):
@@ -125,25 +66,28 @@ class ChannelReport(IntervalStage):
             self.warn(f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?")
 
 
-class ChannelReportingTable(IntervalStage):
-    """The table `channel_reporting`, recomputed from all stored days of the current model and settings."""
+class ChannelPhases(IntervalStage):
+    """`channel_phases.csv`: initializer, holder and closer credit beside ihc, row for row as the channel report."""
 
     def requires(self) -> list[Stage]:
-        """The stored days of the interval, and the costs of every session day."""
-        days = self.session_days()
-        costs = ChannelCostBlock.window(self, days[0], days[-1])
-        return [InitDatabase(), *self.daily(StoredAttribution), *costs]
+        """The channel report, and journeys and credit of every conversion day."""
+        return [self.clone(ChannelReport), *self.daily(Journeys), *self.daily(Attribution)]
 
-    def output(self) -> TableSlice:
-        """The marker that the interval is in the table."""
-        return TableSlice(results_database(), CHANNELS, str(self.date_interval))
+    def output(self) -> CsvTarget:
+        """The CSV."""
+        return CsvTarget(self.file("channel_phases.csv"))
 
     def run(self) -> None:
-        """Recompute the table."""
-        stamp = Stamp(self.fingerprint(), self.fingerprint())
-        with self.output().database.connect() as connection:
-            refresh_channel_reporting(connection, self.output(), self.channel_costs(), stamp, origin(self))
-        self.done(f"{CHANNELS} recomputed")
+        """Sum the phases by channel and date."""
+        from pipeline.reporting.channel_report import read_csv
+        from pipeline.reporting.csv_text import csv_text
+        from pipeline.reporting.phases import build_channel_phases, sum_channel_phases
+
+        days = zip(self.daily(Journeys), self.daily(Attribution), strict=True)
+        phases = (sum_channel_phases(journeys.output().read(), credit.output().read()) for journeys, credit in days)
+        report = read_csv(self.clone(ChannelReport).output().path)
+        self.output().write_text(csv_text(build_channel_phases(report, phases)), self.fingerprint())
+        self.done(f"{len(report):,} rows in {self.output()}")
 
 
 class ConversionBooks(IntervalStage):
@@ -250,8 +194,8 @@ class Report(IntervalStage):
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
-        """The CSV, its reconciliation, the list of unattributed conversions, and the tables."""
-        parts = (ChannelReport, Reconciliation, UnattributedConversions, ChannelReportingTable)
+        """The CSV, its phases, its reconciliation, the list of unattributed conversions, and the tables."""
+        parts = (ChannelReport, ChannelPhases, Reconciliation, UnattributedConversions, ChannelReportingTable)
         return [self.clone(part) for part in parts]
 
     def output(self) -> CsvTarget:
@@ -267,7 +211,8 @@ class Report(IntervalStage):
         from pipeline.reporting.channel_report import read_csv
         from pipeline.reporting.summary import render
 
-        files = [self.clone(part).output().path for part in (UnattributedConversions, Reconciliation, ChannelReport)]
+        parts = (UnattributedConversions, Reconciliation, ChannelPhases, ChannelReport)
+        files = [self.clone(part).output().path for part in parts]
         books = self.clone(Reconciliation).output().read()
         sys.stdout.write(render(read_csv(files[-1]), books, f"{self.model}, {self.date_interval}", files))
         self.done(str(files[-1]))
@@ -276,11 +221,3 @@ class Report(IntervalStage):
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_where_it_is(report: Report) -> None:
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")
-
-
-def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
-    """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
-    parameters = stage.to_str_params(only_significant=True).items()
-    shared = {name: value for name, value in parameters if name not in ("day", "date_interval")}
-    identity = model_identity(stage.model, stage.conv_type_id)
-    return Origin(stage.model, fingerprint({"settings": shared, "model": identity}))

@@ -143,6 +143,16 @@ class TestChannelReporting:
         ]
         assert target.exists()
 
+    def test_a_row_that_was_reached_with_no_credit_counts_as_reached(self, path: Path) -> None:
+        touches = [Touch("Radio", 0.0, 1, "restarted"), Touch("Direct", 1.0, 0, "last")]
+        store(path, {"c": Order(touches)})
+        refresh(path)
+        assert [row[:2] for row in channels(path)] == [
+            ("Direct", str(DAY)),
+            ("Radio", str(YESTERDAY)),
+            ("Radio", str(DAY)),
+        ]
+
     def test_a_rerun_leaves_the_same_rows(self, path: Path) -> None:
         store(path, ORDERS)
         refresh(path)

@@ -167,11 +167,11 @@ def test_history_starts_with_the_first_session(
     assert history_start(first_session, first_conversion) == start
 
 
-def test_a_history_of_more_than_ten_years_is_taken_for_a_wrong_date() -> None:
-    with pytest.raises(
-        SourceError, match=r"^the first session is of 1970-01-01, over ten years before 2023-09-01: set"
-    ):
-        history_start(dt.date(1970, 1, 1), DAY)
+@pytest.mark.parametrize("first_session", [dt.date(1970, 1, 1), DAY - dt.timedelta(days=3_661)])
+def test_a_history_of_more_than_ten_years_is_taken_for_a_wrong_date(first_session: dt.date) -> None:
+    message = rf"^the first session is of {first_session}, over ten years before 2023-09-01: set a look-back window"
+    with pytest.raises(SourceError, match=message):
+        history_start(first_session, DAY)
 
 
 @pytest.mark.parametrize(

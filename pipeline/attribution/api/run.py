@@ -213,10 +213,11 @@ class Run:
     def _reject(self, journey: int, reason: str) -> None:
         self.rejected[journey] = reason
         self.statistics.rejected += 1
-        if self.statistics.rejected >= _REFUSALS_WITHOUT_ANSWER and not self.statistics.answered:
+        count = self.statistics
+        if count.rejected >= _REFUSALS_WITHOUT_ANSWER and not count.answered and not count.reused:
             conv_id = self._sheet.conv_ids(np.array([journey]))[0]
             raise ApiError(
-                f"the API refused {self.statistics.rejected} journeys and answered none, the last one {conv_id} with "
+                f"the API refused {count.rejected} journeys and answered none, the last one {conv_id} with "
                 f"{reason}; check CONV_TYPE_ID and API_URL, then run again"
             )
 

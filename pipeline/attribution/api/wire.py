@@ -76,7 +76,7 @@ class WireJourneys:
         self._conv_id = journeys["conv_id"].take(pa.array(self.starts)).combine_chunks()  # one a journey
         self._session_id = journeys["session_id"].combine_chunks()
         self._wire_conv_id, self._wire_session_id = _escaped(self._conv_id), _escaped(self._session_id)
-        self._timestamp = journeys["session_time"].combine_chunks().cast(pa.timestamp("s")).cast(pa.string())
+        self._time = journeys["session_time"].combine_chunks()
         is_last = np.zeros(len(position), dtype=np.int32)
         is_last[ends[1:] - 1] = 1
         holder, closer, impression = (
@@ -111,7 +111,7 @@ class WireJourneys:
             '","session_id":"',
             self._wire_session_id.take(rows),
             '","timestamp":"',
-            self._timestamp.take(rows),
+            self._time.take(rows).cast(pa.timestamp("s")).cast(pa.string()),
             self._endings.take(self._ending.take(rows)),
             "",
         )

@@ -171,6 +171,12 @@ def test_journeys_that_are_all_refused_are_not_the_journeys_fault(api: Api) -> N
     assert api.sandbox.seen.count < 100  # instead of one a journey and more
 
 
+def test_many_refused_journeys_beside_answered_ones_are_refused_again_when_asked_again(api: Api) -> None:
+    api.suffer(conversions={f"c{number:05}": "400" for number in range(15)})
+    for _ in range(2):
+        assert len(api.attribute(make_journeys([1] * 40)).rejected) == 15
+
+
 def test_an_outage_ends_the_run_after_the_budget_and_keeps_what_was_answered(api: Api) -> None:
     api.suffer(outage_after=5)
     with pytest.raises(
