@@ -6,8 +6,8 @@ from setuptools import find_packages, setup
 
 NOTEBOOK = [
     "altair>=5.5",  # the figures
-    "ipykernel>=6.29",  # runs the cells
-    "jupytext>=1.16",  # from the text form to the notebook
+    "ipykernel>=6.29.5",  # runs the cells
+    "jupytext>=1.16.7",  # from the text form to the notebook
     "nbclient>=0.10",  # has them run in order
     "vl-convert-python>=1.7",  # the figures as pictures, without a browser or the network
 ]

@@ -88,9 +88,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, action="append", help="of the sample; repeatable (default 1 and 4)")
     parser.add_argument("--only-reports", action="store_true", help="leave out the API client and the models")
     options = parser.parse_args()
-    print(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, medians of {options.repeats}"
-    )
+    load, python = os.getloadavg()[0], sys.version.split()[0]
+    print(f"{os.cpu_count()} cores, load {load:.1f}, Python {python}, medians of {options.repeats}")
     with tempfile.TemporaryDirectory() as folder:
         for scale in options.scale or [1, 4]:
             reports(Path(folder) / f"x{scale:g}", scale, options.repeats)

@@ -12,6 +12,7 @@ from support.comparing import contents, read_report, versions
 from support.databases import SHOP_INTERVAL
 from support.plain_report import Touch, plain_report
 from support.running import LOCAL, Outcome, Workplace
+from support.servers import sandbox
 
 from pipeline.attribution.models import EMBEDDED_MODELS
 from pipeline.comparison.schema import MODEL_COMPARISON
@@ -60,17 +61,19 @@ def compared_shop(tmp_path: Path, compared: Workplace) -> Workplace:
     return compared.copy(tmp_path / "shop")
 
 
-@pytest.mark.parametrize("model", ["last-touch", "linear", "markov"])
-def test_ties_with_the_report_of_each_model_run_on_its_own(compared: Workplace, shop: Workplace, model: str) -> None:
-    shop.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model).succeeded()
-    report = shop.report_file(SHOP_INTERVAL, model=model)
+@pytest.mark.parametrize("model", ["last-touch", "markov"])
+def test_ties_with_the_report_of_each_model_run_on_its_own(
+    compared: Workplace, reported_shop: Workplace, model: str
+) -> None:
+    reported_shop.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model).succeeded()
+    report = reported_shop.report_file(SHOP_INTERVAL, model=model)
     rows = [row for row in read(comparison_file(compared, "models.csv")) if row["model"] == model]
     figures = {
         row["channel_name"]: [float(row[name]) for name in ("cost", "attributed_conversions", "attributed_revenue")]
         for row in rows
     }
     assert figures == {channel: pytest.approx(sums, rel=1e-12) for channel, sums in totals(report).items()}
-    books = shop.books(SHOP_INTERVAL, model)
+    books = reported_shop.books(SHOP_INTERVAL, model)
     assert sum(orders for _, orders, _ in figures.values()) == pytest.approx(books["attributed"])
     assert sum(revenue for *_, revenue in figures.values()) == pytest.approx(books["attributed_revenue"])
     # the comparison leaves the same report behind as that run
@@ -157,6 +160,24 @@ def test_the_windows_are_those_of_reports_with_that_look_back(reported_shop: Wor
     assert any(float(row["share_difference"]) for row in without_limit)
     # the files of the run's own window were not touched by the others
     assert "Journeys" not in reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded().kinds_built
+
+
+def test_the_api_beside_embedded_models_is_asked_once_and_for_no_other_window(
+    reported_shop: Workplace, undisturbed: Workplace
+) -> None:
+    with sandbox(key="a key") as api:
+        settings = {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": "a key"}
+        outcome = compare(reported_shop, "--models", "ihc-local", **settings).succeeded()
+        assert api.statistics()["journeys"] == undisturbed.books(SHOP_INTERVAL)["attributed"]
+        assert api.statistics()["conversions_asked_more_than_once"] == 0
+    assert "LookbackSensitivity" in outcome.text
+    assert "not computed for ihc-api" in outcome.text
+    assert read(comparison_file(reported_shop, "lookback_sensitivity.csv", "ihc-api")) == []
+    rows = read(comparison_file(reported_shop, "models.csv", "ihc-api"))
+    assert {row["model"] for row in rows} == {"ihc-api", "ihc-local"}
+    for row in rows:
+        assert abs(float(row["attributed_conversions_difference"])) < 0.01
+        assert row["influenced_conversions_difference"] == "0"
 
 
 @pytest.mark.parametrize(

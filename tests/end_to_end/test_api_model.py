@@ -29,7 +29,7 @@ def api() -> Iterator[Api]:
 
 def asking(api: Api, **settings: str) -> dict[str, str | None]:
     """The settings of a run that asks this API."""
-    return {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": CANARY} | settings
+    return {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": CANARY, **settings}
 
 
 def credit(place: Workplace) -> dict[tuple[str, str], float]:
@@ -44,9 +44,7 @@ def kept_answers(place: Workplace) -> set[bytes]:
     return {journey for file in files for journey in pq.read_table(file)["journey"].to_pylist()}
 
 
-def test_api_gives_the_credit_of_the_embedded_model(
-    reported_shop: Workplace, undisturbed: Workplace, api: Api
-) -> None:
+def test_api_gives_the_credit_of_the_embedded_model(reported_shop: Workplace, undisturbed: Workplace, api: Api) -> None:
     reported_shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
     assert credit(reported_shop) == pytest.approx(credit(undisturbed), rel=0, abs=0.0002)
     sums = query(reported_shop.database, "SELECT sum(ihc) FROM attribution_customer_journey GROUP BY conv_id")
@@ -68,7 +66,9 @@ def test_api_gives_the_credit_of_the_embedded_model(
 def test_long_journey_is_cut_alike_for_every_model_and_fits_a_request(tmp_path: Path) -> None:
     place = Workplace(tmp_path)
     sessions = [
-        session(f"s-{number:04}", "long", f"2023-09-0{1 + number // 2000} {number % 2000 // 100:02}:{number % 60:02}:00")
+        session(
+            f"s-{number:04}", "long", f"2023-09-0{1 + number // 2000} {number % 2000 // 100:02}:{number % 60:02}:00"
+        )
         for number in range(3500)
     ]
     sessions += [session(f"x-{number}", f"user-{number}", "2023-09-02 08:00:00") for number in range(150)]
@@ -79,14 +79,14 @@ def test_long_journey_is_cut_alike_for_every_model_and_fits_a_request(tmp_path: 
     for most, models in ((3000, ["ihc-api"]), (200, ["ihc-api", "linear"])):
         with sandbox("--max-sessions", str(most), key=CANARY) as api:
             for model in models:
-                settings = asking(api, MAX_SESSIONS=str(most), ATTRIBUTION_MODEL=model)
+                settings = asking(api, MAX_SESSIONS=str(most)) | {"ATTRIBUTION_MODEL": model}
                 place.report(day, **settings).succeeded()
                 books = place.books(day, model)
                 assert books["sessions_truncated"] == 3500 - most
                 # the long journey fills a request, and of the 150 short ones a request holds 100
                 assert books["api_requests"] == (3 if model == "ihc-api" else 0)
                 kept = [session_id for conv_id, session_id in query(place.database, JOURNEYS) if conv_id == "long"]
-                assert kept == sorted(row[0] for row in sessions if row[1] == "long")[-most:]
+                assert kept == [f"s-{number:04}" for number in range(3500 - most, 3500)]
             seen = api.statistics()
         assert seen["statuses"] == {"200": 3}
         assert seen["conversions_asked_more_than_once"] == 0
@@ -129,6 +129,17 @@ def results(place: Workplace) -> dict[str, bytes]:
     return {name: text for name, text in contents(place.files).items() if not name.startswith(("answers/", "log/"))}
 
 
+def test_rerun_removes_what_a_kill_left_among_the_answers(shop: Workplace, api: Api) -> None:
+    shop.report(DAY, **asking(api)).succeeded()
+    (scope,) = (shop.files / "answers").iterdir()
+    # as after a kill while the answers of the last day were merged: all are there, the credit is not
+    (scope / ".merged.parquet.0123456789ab.tmp").write_bytes(b"PAR1")
+    shutil.rmtree(shop.files / "attribution")
+    shop.report(DAY, **asking(api)).succeeded()
+    assert api.statistics()["requests"] == 1
+    assert temporary_files(shop.folder) == []
+
+
 def test_journey_that_the_api_refuses_is_in_the_books(shop: Workplace, api: Api) -> None:
     api.suffer(conversions={"conv-early": "400"})
     failed = shop.report(DAY, **asking(api))
@@ -156,7 +167,8 @@ def assert_nowhere(place: Workplace, *texts: str) -> None:
 
 def test_key_is_nowhere_after_a_run_on_luigid_at_debug_level(shop: Workplace, tmp_path: Path, api: Api) -> None:
     with luigid(tmp_path / "luigid") as server:
-        outcome = shop.report(DAY, "--log-level", "DEBUG", scheduler=server.options, **asking(api)).succeeded()
+        shop.scheduler = server.options
+        outcome = shop.report(DAY, "--log-level", "DEBUG", **asking(api)).succeeded()
         known = str(server.tasks())
         log = (tmp_path / "luigid" / "log").read_text()
     assert "DEBUG" in outcome.log

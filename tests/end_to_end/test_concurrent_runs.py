@@ -17,7 +17,7 @@ FIRST, SECOND = "2023-08-29-2023-09-02", "2023-08-30-2023-09-03"
 
 @pytest.fixture(params=["local", "luigid"])
 def scheduler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, ...]]:
-    """The options for a scheduler: one within each run, and one that all runs share."""
+    """The options for a scheduler: of one within each run, or of one that all runs share."""
     if request.param == "local":
         yield LOCAL
     else:
@@ -32,14 +32,23 @@ def assert_whole(place: Workplace, undisturbed: Workplace) -> None:
 
 
 def test_identical_commands_at_once(shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...]) -> None:
+    shop.scheduler = scheduler
     # without Luigi's lock, as from two machines or two users
-    assert_each_ends([shop.start_report(SHOP_INTERVAL, "--no-lock", scheduler=scheduler) for _ in range(2)])
+    assert_each_ends([shop.start_report(SHOP_INTERVAL, "--no-lock") for _ in range(2)])
     assert_whole(shop, undisturbed)
 
 
 def test_identical_commands_under_luigis_lock(shop: Workplace, undisturbed: Workplace) -> None:
     assert_each_ends([shop.start_report(SHOP_INTERVAL) for _ in range(2)])
     assert_whole(shop, undisturbed)
+
+
+def test_the_same_command_in_two_folders(shop: Workplace, tmp_path: Path) -> None:
+    # Luigi's lock goes by the command alone, but settings in the environment make these two different jobs
+    other = shop.copy(tmp_path / "other")
+    other.environment["TMPDIR"] = shop.environment["TMPDIR"]
+    for run in [place.start_report("2023-08-30") for place in (shop, other)]:
+        run.end().succeeded()
 
 
 def assert_each_ends(runs: list[Started]) -> None:
@@ -50,7 +59,8 @@ def assert_each_ends(runs: list[Started]) -> None:
 
 
 def test_overlapping_intervals_at_once(shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...]) -> None:
-    runs = [shop.start_report(interval, scheduler=scheduler) for interval in (FIRST, SECOND)]
+    shop.scheduler = scheduler
+    runs = [shop.start_report(interval) for interval in (FIRST, SECOND)]
     for run in runs:
         run.end().succeeded()
     tables, expected = result_tables(shop.database), result_tables(undisturbed.database)
@@ -61,11 +71,10 @@ def test_overlapping_intervals_at_once(shop: Workplace, undisturbed: Workplace, 
     assert temporary_files(shop.folder) == []
 
 
-def test_several_workers_and_what_the_dashboard_shows(
-    shop: Workplace, undisturbed: Workplace, tmp_path: Path
-) -> None:
+def test_several_workers_and_what_the_dashboard_shows(shop: Workplace, undisturbed: Workplace, tmp_path: Path) -> None:
     with luigid(tmp_path / "luigid") as server:
-        shop.report(SHOP_INTERVAL, "--workers", "2", scheduler=server.options).succeeded()
+        shop.scheduler = server.options
+        shop.report(SHOP_INTERVAL, "--workers", "2").succeeded()
         tasks = {(task["name"], task["params"].get("day")): task for task in server.tasks().values()}
     assert_whole(shop, undisturbed)
 
@@ -73,7 +82,9 @@ def test_several_workers_and_what_the_dashboard_shows(
     rows = query(shop.database, "SELECT count(*) FROM session_sources WHERE event_date = '2023-08-30'")[0][0]
     sessions = tasks["Sessions", "2023-08-30"]
     assert (sessions["status_message"], sessions["progress_percentage"]) == (f"{rows:,} rows", 100)
-    assert [name for name, task in tasks.items() if not task["status_message"] or task["progress_percentage"] != 100] == []
+    assert [
+        name for name, task in tasks.items() if not task["status_message"] or task["progress_percentage"] != 100
+    ] == []
     settings = {"model": "ihc-local", "lookback_days": "0", "max_sessions": "3000", "conv_type_id": "default"}
     assert settings.items() <= tasks["Attribution", "2023-08-30"]["params"].items()
 
@@ -82,18 +93,20 @@ def test_several_workers_and_what_the_dashboard_shows(
 def test_rerun_after_a_kill_under_luigid(shop: Workplace, undisturbed: Workplace, tmp_path: Path, delay: str) -> None:
     # luigid keeps a task for the dead worker until it takes it for dead
     with luigid(tmp_path / "luigid", worker_disconnect_delay=delay) as server:
-        killed = shop.start_report(SHOP_INTERVAL, scheduler=server.options)
+        shop.scheduler = server.options
+        killed = shop.start_report(SHOP_INTERVAL)
         killed.lines_of_log(12)
         killed.kill()
         killed.end()
-        shop.report(SHOP_INTERVAL, scheduler=server.options).succeeded()
+        shop.report(SHOP_INTERVAL).succeeded()
     assert_whole(shop, undisturbed)
 
 
 def test_failed_stage_is_one_line_on_the_dashboard(shop: Workplace, tmp_path: Path) -> None:
     change(shop.database, "UPDATE conversions SET revenue = -1 WHERE conv_id = 'conv-early'")
     with luigid(tmp_path / "luigid") as server:
-        assert shop.report("2023-08-30", scheduler=server.options).code == 30
+        shop.scheduler = server.options
+        assert shop.report("2023-08-30").code == 30
         failed = [task_id for task_id, task in server.tasks().items() if task["status"] == "FAILED"]
         errors = [server.call("fetch_error", task_id=task_id)["error"] for task_id in failed]
     (error,) = errors

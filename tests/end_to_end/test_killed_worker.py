@@ -12,6 +12,7 @@ from support.comparing import contents, result_tables, temporary_files
 from support.databases import SHOP_INTERVAL
 from support.running import Workplace
 
+
 @pytest.mark.parametrize(
     ("seed", "workers", "stages_between"), [(1, 1, 8), (2, 2, 11)], ids=["one worker", "two workers"]
 )

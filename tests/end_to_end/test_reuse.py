@@ -8,7 +8,6 @@ from pathlib import Path
 
 from support.comparing import contents, query, read_report, result_tables, versions
 from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session
-from support.plain_report import plain_report
 from support.running import Workplace
 
 EXTRACTS = ("sessions", "session_costs", "conversions")
@@ -71,9 +70,7 @@ def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplac
 def test_tables_show_only_days_of_the_model_in_force(reported_shop: Workplace) -> None:
     reported_shop.report("2023-08-30", "--model", "last-touch").succeeded()
     report = reported_shop.report_file("2023-08-30-2023-08-31", model="last-touch")
-    stored = query(
-        reported_shop.database, "SELECT channel_name, date, cost, ihc FROM channel_reporting ORDER BY 1, 2"
-    )
+    stored = query(reported_shop.database, "SELECT channel_name, date, cost, ihc FROM channel_reporting ORDER BY 1, 2")
     assert [tuple(map(str, row)) for row in stored] == [
         (row["channel_name"], row["date"], row["cost"], row["ihc"]) for row in read_report(report)
     ]

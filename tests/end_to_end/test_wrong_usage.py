@@ -110,9 +110,7 @@ def test_setting_that_cannot_be_used(place: Workplace, setting: str, value: str,
         ("IHC_CONCURENCY", "8", "did you mean IHC_CONCURRENCY?"),
     ],
 )
-def test_wrong_value_of_a_setting_names_it_and_the_rule(
-    place: Workplace, setting: str, value: str, rule: str
-) -> None:
+def test_wrong_value_of_a_setting_names_it_and_the_rule(place: Workplace, setting: str, value: str, rule: str) -> None:
     error = assert_one_line(place.report(DAY, **{setting: value}), UNHANDLED)
     assert setting in error
     assert rule in error

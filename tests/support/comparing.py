@@ -58,7 +58,9 @@ def result_tables(database: Path) -> dict[str, Rows]:
 
 def has_results(database: Path) -> bool:
     """Whether anything of ours is in the database, an index included."""
-    return bool(query(database, "SELECT 1 FROM sqlite_master WHERE name LIKE 'pipeline%' OR name = 'channel_reporting'"))
+    return bool(
+        query(database, "SELECT 1 FROM sqlite_master WHERE name LIKE 'pipeline%' OR name = 'channel_reporting'")
+    )
 
 
 def read_report(path: Path) -> list[dict[str, str]]:

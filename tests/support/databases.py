@@ -114,8 +114,10 @@ def _edge_cases() -> tuple[list[Row], list[Row], list[Row]]:
         when = f"2023-{('08-30', '08-31', '09-01')[number % 3]} 08:00:0{number}"
         sessions.append(session(f"odd-{number}", "odd", when, channel))
     # by minutes before the last one, to where the closer curve jumps
-    for minutes in (54, 53, 48, 47, 42, 36, 30, 29, 24, 18, 12, 6, 5):
-        sessions.append(session(f"jump-{minutes}", "jumps", f"2023-09-01 10:{59 - minutes:02}:00", flags=(1, 1, 0)))
+    sessions += [
+        session(f"jump-{minutes}", "jumps", f"2023-09-01 10:{59 - minutes:02}:00", flags=(1, 1, 0))
+        for minutes in (54, 53, 48, 47, 42, 36, 30, 29, 24, 18, 12, 6, 5)
+    ]
     sessions.append(session("jump-last", "jumps", "2023-09-01 10:59:00", "Referral"))
     conversions = [
         conversion("conv-ties", "ties", "2023-08-31 10:00:00", 0.1),
@@ -131,7 +133,7 @@ def _edge_cases() -> tuple[list[Row], list[Row], list[Row]]:
         conversion('Bestellung "7", ü', "Jürgen, Ltd.", "2023-09-01 23:59:59", 1e6),
         conversion("conv-nothing", "never seen", "2023-08-29 00:00:00", 7.77),
     ]
-    costs = [
+    costs: list[Row] = [
         ("tie-a", 0.1),
         ("tie-b", 0.2),
         ("tie-c", None),

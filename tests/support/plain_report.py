@@ -9,9 +9,9 @@ import datetime as dt
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from math import fsum
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,9 @@ class Order:
     revenue: float
 
 
-Journeys = dict[str, list[Touch]]
-Credit = Callable[[list[Touch]], list[float]]
-
-
 @dataclass
 class Books:
-    """The report's cells (cost, ihc, ihc_revenue), the credit of each session of each order, and what was not credited."""
+    """The report's cells (cost, ihc, ihc_revenue), the credit of each order's sessions, and the orders without."""
 
     cells: dict[Cell, tuple[float, float, float]]
     credit: dict[str, dict[str, float]]
@@ -70,7 +66,6 @@ def plain_report(
     lookback_days: int = 0,
     max_sessions: int = 3000,
     after_previous: bool = False,
-    credit: Credit | None = None,
 ) -> Books:
     """The books of an interval, written `first-end` with the end exclusive."""
     first, end = interval[:10], interval[11:]
@@ -97,7 +92,7 @@ def plain_report(
     begin, stop = _epoch(first, "00:00:00"), _epoch(end, "00:00:00")
     orders = [order for order in all_orders if begin <= order.at < stop]
     earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
-    credits: dict[str, dict[str, float]] = {}
+    credited: dict[str, dict[str, float]] = {}
     truncated = 0
     for order in orders:
         journey = [
@@ -112,8 +107,8 @@ def plain_report(
         truncated += max(0, len(journey) - max_sessions)
         journey = journey[-max_sessions:]
         if journey:
-            shares = (credit or plain_ihc)(journey)
-            credits[order.id] = {touch.id: share for touch, share in zip(journey, shares, strict=True)}
+            shares = plain_ihc(journey)
+            credited[order.id] = {touch.id: share for touch, share in zip(journey, shares, strict=True)}
             for touch, share in zip(journey, shares, strict=True):
                 earned[touch.channel, touch.date].append((share, share * order.revenue))
     cells = {cell for cell in spent if first <= cell[1] < end} | set(earned)
@@ -126,9 +121,9 @@ def plain_report(
             )
             for cell in cells
         },
-        credit=credits,
+        credit=credited,
         revenue=fsum(order.revenue for order in orders),
-        unattributed=[order for order in orders if order.id not in credits],
+        unattributed=[order for order in orders if order.id not in credited],
         sessions_truncated=truncated,
     )
 
@@ -136,8 +131,7 @@ def plain_report(
 def plain_ihc(journey: list[Touch]) -> list[float]:
     """The credit of each session of a journey in time order, step by step as `ihc_model.md` has it."""
     count = len(journey)
-    hours = [touch.at / 3600 for touch in journey]
-    gaps = [None] + [(after.at - before.at) / 3600 for before, after in zip(journey, journey[1:], strict=False)]
+    gaps = [None] + [(after.at - before.at) / 3600 for before, after in pairwise(journey)]
     restart = PARAMETERS["restart_gap_hours"]
     # 1 and 2: initializer and closer membership
     opens = [1.0 if gap is None or gap > restart else _opening(gap) for gap in gaps]
@@ -168,7 +162,6 @@ def plain_ihc(journey: list[Touch]) -> list[float]:
         phases[phase] = [value / total for value in weighted] if total > 0 else []
     # 6: the phases that are there, in the proportion of their weights
     weights = {phase: PARAMETERS["phase_weights"][phase] for phase, values in phases.items() if values}
-    assert len(hours) == count
     return [
         fsum(weight / fsum(weights.values()) * phases[phase][place] for phase, weight in weights.items())
         for place in range(count)
@@ -188,9 +181,8 @@ def _closing(left: float) -> float:
     return 0.0
 
 
-def _line(x: float, knots: Iterable[tuple[float, float]]) -> float:
-    knots = list(knots)
-    for (left, low), (right, high) in zip(knots, knots[1:], strict=False):
+def _line(x: float, knots: list[tuple[float, float]]) -> float:
+    for (left, low), (right, high) in pairwise(knots):
         if left <= x <= right:
             return low + (high - low) * (x - left) / (right - left)
     raise AssertionError(f"{x} is between no knots")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 REPOSITORY = Path(__file__).parents[2]
 DATABASE = "shop.db"
@@ -91,10 +91,11 @@ class Started:
 
 @dataclass
 class Workplace:
-    """A folder with a source database, where somebody runs the pipeline."""
+    """A folder with a source database, where somebody runs the pipeline; `scheduler` are the options that name one."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    scheduler: tuple[str, ...] = LOCAL
 
     def __post_init__(self) -> None:
         inherited = {name: value for name, value in os.environ.items() if not _OURS.fullmatch(name)}
@@ -115,7 +116,7 @@ class Workplace:
     def copy(self, folder: Path) -> Workplace:
         """The same in another folder, with all results."""
         shutil.copytree(self.folder, folder)
-        copy = Workplace(folder, {"PATH": self.environment["PATH"]})
+        copy = Workplace(folder)
         record = copy.files / "source.json"
         if record.exists():
             record.write_text(json.dumps({"source": str(copy.database)}))
@@ -137,24 +138,20 @@ class Workplace:
             )
         )
 
-    def start_report(
-        self, interval: str, *options: str, scheduler: tuple[str, ...] = LOCAL, **settings: str | None
-    ) -> Started:
+    def start_report(self, interval: str, *options: str, **settings: str | None) -> Started:
         """Start the report of an interval."""
         command = ("luigi", "--module", "pipeline", "Report", "--date-interval", interval)
-        return self.start(*command, *scheduler, *options, **settings)
+        return self.start(*command, *self.scheduler, *options, **settings)
 
-    def report(
-        self, interval: str, *options: str, scheduler: tuple[str, ...] = LOCAL, **settings: str | None
-    ) -> Outcome:
+    def report(self, interval: str, *options: str, **settings: str | None) -> Outcome:
         """Make the report of an interval."""
-        return self.start_report(interval, *options, scheduler=scheduler, **settings).end()
+        return self.start_report(interval, *options, **settings).end()
 
     def report_file(self, interval: str, name: str = "channel_reporting.csv", model: str = "ihc-local") -> Path:
         """A file of a report."""
         return self.files / "report" / model / interval / name
 
-    def books(self, interval: str, model: str = "ihc-local") -> dict[str, float]:
+    def books(self, interval: str, model: str = "ihc-local") -> dict[str, Any]:
         """The reconciliation of a report."""
-        books: dict[str, float] = json.loads(self.report_file(interval, "reconciliation.json", model).read_bytes())
+        books: dict[str, Any] = json.loads(self.report_file(interval, "reconciliation.json", model).read_bytes())
         return books

@@ -56,11 +56,11 @@ def luigid(folder: Path, **changes: str) -> Iterator[Scheduler]:
     config.write_text("\n".join(lines), encoding="utf-8")
     with closing(socket.create_server(("127.0.0.1", 0))) as reserved:
         port: int = reserved.getsockname()[1]
-    command = [Path(sys.executable).with_name("luigid"), "--address", "127.0.0.1", "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("luigid")), "--address", "127.0.0.1", "--port", str(port)]
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
-            [*command, "--state-path", folder / "state.pickle"],
+            [*command, "--state-path", str(folder / "state.pickle")],
             cwd=folder,
             env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
             stdout=log,

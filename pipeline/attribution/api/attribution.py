@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,6 @@ def attribute(
     key = Secret(key)
     scope = settings.scope
     sheet = WireJourneys(journeys)
-    pa.default_memory_pool().release_unused()
     digests = sheet.digests(scope.canonical())
     found, shares = answers.find(scope, digests, sheet.lengths, refresh_before)
     statistics = Statistics(journeys=len(sheet), reused=int(found.sum()))
@@ -95,6 +95,8 @@ async def _complete(
     recorder: Recorder,
     report: Callable[[], None],
 ) -> None:
+    # one thread each to encode, to store and to report: more would be no faster, and take memory of their own
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
     reports = asyncio.create_task(_report_regularly(report))
     try:
         async with Client(settings, key) as client:
