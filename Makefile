@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
 SOURCES := setup.py pyproject.toml
 
-.PHONY: report test lint types unit wheel campaign bench luigid clean
+.PHONY: report test lint types unit wheel campaign bench notebook luigid clean
 
 report: $(VENV)/installed  ## the report of data/challenge.db, or else of a generated data/sample.db
 	@$(RUN) sh bin/report
@@ -31,6 +31,9 @@ wheel: $(VENV)/installed-dev  ## built, installed into an environment of its own
 
 bench: $(VENV)/installed-dev  ## every performance figure that the README quotes
 	$(RUN) python benchmarks/bench.py
+
+notebook: $(VENV)/installed-dev  ## notebooks/training.ipynb, built from its text form and run on the source of `make report`
+	$(RUN) sh bin/report notebook
 
 luigid: $(VENV)/installed  ## the scheduler and its dashboard on http://127.0.0.1:8082
 	$(BIN)/luigid --address 127.0.0.1

@@ -16,6 +16,7 @@ from luigi.task import flatten
 from pipeline.config import Settings, declared_settings, parse_setting
 from pipeline.days import BLOCK_RADIX, aligned_blocks, days_between
 from pipeline.errors import PipelineError, SettingsError
+from pipeline.model_options import ModelOptions
 from targets.errors import TargetError
 from targets.fingerprint import fingerprint
 
@@ -60,6 +61,21 @@ def setting(name: str) -> Any:  # noqa: ANN401 - the setting's own type
     return SettingParameter(name)
 
 
+class OptionsParameter(luigi.Parameter):
+    """The model options that differ from their defaults, so that two runs that differ in them are two tasks."""
+
+    def __init__(self) -> None:
+        super().__init__(default=None, description="set by the settings of the comparison models")
+
+    def normalize(self, value: str | None) -> str:
+        """The options in force, as `name=value`."""
+        if value is not None:
+            return value
+        defaults = vars(ModelOptions())
+        changed = {name: getattr(settings(), name) for name in defaults if getattr(settings(), name) != defaults[name]}
+        return " ".join(f"{name}={option}" for name, option in changed.items())
+
+
 class InputSettings:
     """The settings that decide which rows of the source are used."""
 
@@ -79,6 +95,7 @@ class ModelSettings(JourneySettings):
 
     model = setting("model")
     conv_type_id = setting("conv_type_id")
+    model_options = OptionsParameter()
 
 
 class Stage(luigi.Task):
@@ -112,7 +129,7 @@ class Stage(luigi.Task):
         return {
             "stage": self.task_family,
             "version": self.version,
-            "settings": self._parameters,
+            "settings": self.parameters,
             "inputs": inputs,
         }
 
@@ -178,8 +195,11 @@ class Stage(luigi.Task):
         return self.made_from()
 
     @functools.cached_property
-    def _parameters(self) -> dict[str, str]:
-        return dict(self.to_str_params(only_significant=True))
+    def parameters(self) -> dict[str, str]:
+        """The parameters that determine the target's bytes."""
+        # the options decide the credit of the model that takes them alone: `model_identity` knows which
+        parameters = self.to_str_params(only_significant=True).items()
+        return {name: value for name, value in parameters if name != "model_options"}
 
 
 class DayBlock(InputSettings, Stage):

@@ -62,7 +62,6 @@ class ChannelReportingTable(IntervalStage):
 
 def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
     """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
-    parameters = stage.to_str_params(only_significant=True).items()
-    shared = {name: value for name, value in parameters if name not in ("day", "date_interval")}
+    shared = {name: value for name, value in stage.parameters.items() if name not in ("day", "date_interval")}
     identity = model_identity(stage.model, stage.conv_type_id)
     return Origin(stage.model, fingerprint({"settings": shared, "model": identity}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
@@ -69,63 +70,63 @@ def plain_report(
 ) -> Books:
     """The books of an interval, written `first-end` with the end exclusive."""
     first, end = interval[:10], interval[11:]
-    with closing(sqlite3.connect(database)) as connection:
-        costs = dict(connection.execute("SELECT session_id, cost FROM session_costs").fetchall())
-        rows = connection.execute(
-            "SELECT session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement "
-            "FROM session_sources"
-        ).fetchall()
-        all_orders = [
-            Order(conv_id, user, _epoch(date, time), revenue)
-            for conv_id, user, date, time, revenue in connection.execute(
-                "SELECT conv_id, user_id, conv_date, conv_time, revenue FROM conversions"
-            )
-        ]
-    spent: dict[Cell, list[float]] = defaultdict(list)
-    buyers = {order.user for order in all_orders}
-    touches: dict[str, list[Touch]] = defaultdict(list)
-    for session_id, user, date, time, channel, holder, closer in rows:
-        spent[channel, date].append(costs.get(session_id) or 0.0)
-        if user in buyers:
-            touches[user].append(Touch(session_id, date, _epoch(date, time), channel, holder == 1, closer == 1))
-
-    begin, stop = _epoch(first, "00:00:00"), _epoch(end, "00:00:00")
-    orders = [order for order in all_orders if begin <= order.at < stop]
+    spent, touches, all_orders = _read(database)
+    orders = [order for order in all_orders if _epoch(first) <= order.at < _epoch(end)]
     earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
-    credited: dict[str, dict[str, float]] = {}
+    credit: dict[str, dict[str, float]] = {}
     truncated = 0
     for order in orders:
-        journey = [
-            touch
-            for touch in touches[order.user]
-            if touch.at <= order.at and (not lookback_days or touch.at >= order.at - 24 * 3600 * lookback_days)
-        ]
-        if after_previous:
-            previous = [other.at for other in all_orders if other.user == order.user and other.at < order.at]
-            journey = [touch for touch in journey if not previous or touch.at > max(previous)]
+        earliest = order.at - 24 * 3600 * lookback_days if lookback_days else -math.inf
+        previous = [other.at for other in all_orders if other.user == order.user and other.at < order.at]
+        after = max(previous, default=-math.inf) if after_previous else -math.inf
+        journey = [touch for touch in touches[order.user] if earliest <= touch.at <= order.at and touch.at > after]
         journey.sort(key=lambda touch: (touch.at, touch.id))
         truncated += max(0, len(journey) - max_sessions)
         journey = journey[-max_sessions:]
         if journey:
-            shares = plain_ihc(journey)
-            credited[order.id] = {touch.id: share for touch, share in zip(journey, shares, strict=True)}
-            for touch, share in zip(journey, shares, strict=True):
+            shares = dict(zip(journey, plain_ihc(journey), strict=True))
+            credit[order.id] = {touch.id: share for touch, share in shares.items()}
+            for touch, share in shares.items():
                 earned[touch.channel, touch.date].append((share, share * order.revenue))
     cells = {cell for cell in spent if first <= cell[1] < end} | set(earned)
     return Books(
         cells={
             cell: (
                 fsum(spent[cell]),
-                fsum(share for share, _ in earned[cell]),
+                fsum(ihc for ihc, _ in earned[cell]),
                 fsum(revenue for _, revenue in earned[cell]),
             )
             for cell in cells
         },
-        credit=credited,
+        credit=credit,
         revenue=fsum(order.revenue for order in orders),
-        unattributed=[order for order in orders if order.id not in credited],
+        unattributed=[order for order in orders if order.id not in credit],
         sessions_truncated=truncated,
     )
+
+
+def _read(database: Path) -> tuple[dict[Cell, list[float]], dict[str, list[Touch]], list[Order]]:
+    """The costs of every cell's sessions, the buyers' sessions by user, and all orders."""
+    with closing(sqlite3.connect(database)) as connection:
+        costs = dict(connection.execute("SELECT session_id, cost FROM session_costs").fetchall())
+        orders = [
+            Order(conv_id, user, _epoch(date, time), revenue)
+            for conv_id, user, date, time, revenue in connection.execute(
+                "SELECT conv_id, user_id, conv_date, conv_time, revenue FROM conversions"
+            )
+        ]
+        sessions = connection.execute(
+            "SELECT session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement "
+            "FROM session_sources"
+        ).fetchall()
+    buyers = {order.user for order in orders}
+    spent: dict[Cell, list[float]] = defaultdict(list)
+    touches: dict[str, list[Touch]] = defaultdict(list)
+    for session_id, user, date, time, channel, holder, closer in sessions:
+        spent[channel, date].append(costs.get(session_id) or 0.0)
+        if user in buyers:
+            touches[user].append(Touch(session_id, date, _epoch(date, time), channel, holder == 1, closer == 1))
+    return spent, touches, orders
 
 
 def plain_ihc(journey: list[Touch]) -> list[float]:
@@ -188,5 +189,5 @@ def _line(x: float, knots: list[tuple[float, float]]) -> float:
     raise AssertionError(f"{x} is between no knots")
 
 
-def _epoch(date: str, time: str) -> int:
+def _epoch(date: str, time: str = "00:00:00") -> int:
     return int(dt.datetime.fromisoformat(f"{date}T{time}+00:00").timestamp())
