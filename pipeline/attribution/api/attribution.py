@@ -64,7 +64,6 @@ def attribute(
     key = Secret(key)
     scope = settings.scope
     sheet = WireJourneys(journeys)
-    pa.default_memory_pool().release_unused()  # reading many journeys leaves tens of megabytes behind
     digests = sheet.digests(scope.canonical())
     found, shares = answers.find(scope, digests, sheet.lengths, refresh_before)
     statistics = Statistics(journeys=len(sheet), reused=int(found.sum()))

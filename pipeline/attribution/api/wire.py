@@ -73,7 +73,7 @@ class WireJourneys:
         ends = np.append(np.flatnonzero(position == 0), len(position))
         self.starts: NDArray[np.int64] = ends[:-1]
         self.lengths: NDArray[np.int64] = np.diff(ends)
-        self._conv_id = journeys["conv_id"].take(pa.array(self.starts)).combine_chunks()  # one a journey
+        self._conv_id = _take_ascending(journeys["conv_id"], self.starts)  # one a journey
         self._session_id = journeys["session_id"].combine_chunks()
         self._wire_conv_id, self._wire_session_id = _escaped(self._conv_id), _escaped(self._session_id)
         self._time = journeys["session_time"].combine_chunks()
@@ -148,6 +148,16 @@ def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.i
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
+
+
+def _take_ascending(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
+    """The values in ascending `rows`, chunk by chunk, since `take` would first copy all chunks into one."""
+    taken, start = [pa.array([], column.type)], 0
+    for chunk in column.chunks:
+        first, end = np.searchsorted(rows, [start, start + len(chunk)])
+        taken.append(chunk.take(pa.array(rows[first:end] - start)))
+        start += len(chunk)
+    return pa.concat_arrays(taken)
 
 
 def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
