@@ -53,7 +53,9 @@ class TableSlice(luigi.Target):
         return self.stamp() is not None
 
     def stamp(self) -> Stamp | None:
-        """The slice's stamp, None when it is not stored. Raises `DatabaseError`."""
+        """The slice's stamp, None when it is not stored or there is no database yet. Raises `DatabaseError`."""
+        if not self.database.exists():
+            return None
         with self.database.connect() as connection:
             if SLICES not in connection.tables():
                 return None

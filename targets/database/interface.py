@@ -65,6 +65,10 @@ class Database(Protocol):
         """An open connection. Raises `DatabaseError`, also for a database that is not there: none is created."""
         ...
 
+    def exists(self) -> bool:
+        """Whether there is anything to connect to."""
+        ...
+
     def create(self) -> None:
         """Create an empty database where there is none."""
         ...

@@ -62,6 +62,10 @@ class SqliteDatabase:
             opened.query("PRAGMA temp_store = MEMORY")  # a day's session ids: on disk they took half of a query's time
             yield opened
 
+    def exists(self) -> bool:
+        """Whether there is a file, or a folder in its place."""
+        return self.path.exists()
+
     def create(self) -> None:
         """Create an empty file, which SQLite takes for an empty database."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
