@@ -84,7 +84,7 @@ def test_ties_with_a_plain_computation(compared: Workplace) -> None:
     def linear(journey: list[Touch]) -> list[float]:
         return [1 / len(journey)] * len(journey)
 
-    books = plain_report(compared.database, SHOP_INTERVAL, credit=linear)
+    books = plain_report(compared.database, SHOP_INTERVAL, model=linear)
     expected: dict[str, float] = {}
     for (channel, _), (_, orders, _) in books.cells.items():
         expected[channel] = expected.get(channel, 0.0) + orders

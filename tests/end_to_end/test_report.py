@@ -22,7 +22,7 @@ KEYS = {
 }
 SAMPLE_INTERVAL = "2023-08-29-2023-09-08"
 LAST_DAY = "2023-09-02-2023-09-03"
-FILES = ("unattributed_conversions.csv", "reconciliation.json", "channel_reporting.csv")
+FILES = ("unattributed_conversions.csv", "reconciliation.json", "channel_phases.csv", "channel_reporting.csv")
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
 
 

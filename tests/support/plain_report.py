@@ -67,6 +67,7 @@ def plain_report(
     lookback_days: int = 0,
     max_sessions: int = 3000,
     after_previous: bool = False,
+    model: Credit | None = None,
 ) -> Books:
     """The books of an interval, written `first-end` with the end exclusive."""
     first, end = interval[:10], interval[11:]
@@ -84,7 +85,7 @@ def plain_report(
         truncated += max(0, len(journey) - max_sessions)
         journey = journey[-max_sessions:]
         if journey:
-            shares = dict(zip(journey, plain_ihc(journey), strict=True))
+            shares = dict(zip(journey, (model or plain_ihc)(journey), strict=True))
             credit[order.id] = {touch.id: share for touch, share in shares.items()}
             for touch, share in shares.items():
                 earned[touch.channel, touch.date].append((share, share * order.revenue))
