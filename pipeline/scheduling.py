@@ -5,15 +5,21 @@ Applied once, when `pipeline` is imported, which `luigi --module pipeline` does 
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
+import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 from types import TracebackType
 
 import luigi.configuration
 from luigi.parameter import MissingParameterException, UnknownParameterException
 from luigi.task_register import TaskClassException
 
+from pipeline.config import declared_settings
 from pipeline.errors import PipelineError
 from targets.errors import TargetError
 
@@ -53,6 +59,9 @@ _EXPLAINED_TRACEBACK = re.compile(
     re.DOTALL,
 )
 
+_said: set[str] = set()
+"""The causes of failed scheduling that were logged: every stage that depends on a wrong database fails alike."""
+
 
 def apply_defaults() -> None:
     """Set what no luigi.cfg has set."""
@@ -61,12 +70,24 @@ def apply_defaults() -> None:
         for option, value in options.items():
             if not config.has_option(section, option):
                 config.set(section, option, value)
+    if not config.has_option("core", "lock_pid_dir"):
+        config.set("core", "lock_pid_dir", str(_lock_folder()))
+
+
+def _lock_folder() -> Path:
+    """Where Luigi notes which commands run; itself it would take one command in two places for the same."""
+    variables = (declared.metadata["env"] for declared in declared_settings().values())
+    place = [str(Path.cwd()), *(f"{name}={os.environ.get(name)}" for name in variables)]
+    return Path(tempfile.gettempdir()) / f"luigi-{hashlib.sha256(repr(place).encode()).hexdigest()[:16]}"
 
 
 def explain_errors() -> None:
     """Log errors that explain themselves as one line instead of a traceback, and leave out Luigi's chatter."""
     logging.getLogger("luigi-interface").addFilter(_one_line)
     sys.excepthook = _one_line_excepthook
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a channel name that the console cannot show fails no run
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _one_line(record: logging.LogRecord) -> bool:
@@ -80,13 +101,17 @@ def _one_line(record: logging.LogRecord) -> bool:
     if found := _EXPLAINED_TRACEBACK.search(message):
         record.msg, record.args = f"{found['task']}: {found['cause']}", ()
         record.levelno, record.levelname = logging.ERROR, "ERROR"
-        return True
+        is_new = found["cause"] not in _said
+        _said.add(found["cause"])
+        return is_new
     return record.levelno > logging.INFO or not _CHATTER.match(message)
 
 
 def _one_line_excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, _EXPLAINED):
         sys.stderr.write(f"ERROR: {_line(error)}\n")
+        sys.stderr.flush()
+        os._exit(luigi.configuration.get_config().getint("retcode", "unhandled_exception"))
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -50,7 +50,7 @@ def belongs_to(root: Path, source: Database) -> bool:
     record = root / "source.json"
     try:
         recorded = json.loads(record.read_bytes())["source"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{record} is damaged; delete it if {root} holds files of {source.name}") from error

@@ -12,7 +12,14 @@ from support.running import Workplace
 
 EXTRACTS = ("sessions", "session_costs", "conversions")
 DAILY_OF_SOURCE = {"Sessions", "SessionCosts", "Conversions", "ChannelCosts"}
-OF_THE_REPORT = {"ChannelReport", "ChannelPhases", "Reconciliation", "UnattributedConversions", "ChannelReportingTable", "Report"}
+OF_THE_REPORT = {
+    "ChannelReport",
+    "ChannelPhases",
+    "Reconciliation",
+    "UnattributedConversions",
+    "ChannelReportingTable",
+    "Report",
+}
 
 
 def test_overlapping_interval_extracts_only_the_days_it_lacks(shop: Workplace, undisturbed: Workplace) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipeline.attribution.api.verifying import PHASES
 from pipeline.attribution.api.wire import DIGEST_BYTES, spans
 from pipeline.errors import AttributionError
-from targets.atomic import write_bytes
+from targets.atomic import sweep, write_bytes
 from targets.errors import UnreadableTargetError
 
 SEGMENT = pa.schema(
@@ -106,6 +106,8 @@ class AnswerStore:
         `lengths` are the journeys' sessions. Answers have a row per `PHASES` and a column per session, NaN without.
         Raises `UnreadableTargetError` for a damaged file.
         """
+        if (self.folder / scope.name).exists():
+            sweep(self.folder / scope.name)
         return _undisturbed(lambda: self._find(scope, digests, lengths, refresh_before))
 
     def _find(
