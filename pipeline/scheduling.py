@@ -60,7 +60,7 @@ _EXPLAINED_TRACEBACK = re.compile(
 )
 
 _said: set[str] = set()
-"""The causes of failed scheduling that were logged: every stage that depends on a wrong database fails alike."""
+"""The causes that were logged: every stage that depends on a wrong database fails alike."""
 
 
 def apply_defaults() -> None:
@@ -96,15 +96,19 @@ def _one_line(record: logging.LogRecord) -> bool:
         task = record.args[-1] if isinstance(record.args, tuple) and record.args else None
         record.msg, record.args = f"{getattr(task, 'label', None) or 'stopped'}: {_line(error)}", ()
         record.exc_info = record.exc_text = None
-        return True
+        return _is_new(_line(error))
     message = record.getMessage()
     if found := _EXPLAINED_TRACEBACK.search(message):
         record.msg, record.args = f"{found['task']}: {found['cause']}", ()
         record.levelno, record.levelname = logging.ERROR, "ERROR"
-        is_new = found["cause"] not in _said
-        _said.add(found["cause"])
-        return is_new
+        return _is_new(found["cause"])
     return record.levelno > logging.INFO or not _CHATTER.match(message)
+
+
+def _is_new(cause: str) -> bool:
+    known = cause in _said
+    _said.add(cause)
+    return not known
 
 
 def _one_line_excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -10,6 +10,7 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -67,7 +68,7 @@ def plain_report(
     lookback_days: int = 0,
     max_sessions: int = 3000,
     after_previous: bool = False,
-    model: Credit | None = None,
+    model: Callable[[list[Touch]], list[float]] | None = None,
 ) -> Books:
     """The books of an interval, written `first-end` with the end exclusive."""
     first, end = interval[:10], interval[11:]
