@@ -47,7 +47,8 @@ class WaitingWorker(luigi.worker.Worker):
 
     def _take_over(self, failed: Collection[str]) -> bool:
         """Whether tasks that failed elsewhere, or whose worker died, were scheduled again; each is once."""
-        theirs = set(failed) - self._taken_over - self._ended()
+        # A task that is complete may stand there too: its worker died before it said so.
+        theirs = set(failed) - self._taken_over - self._ended("FAILED", "UNKNOWN")
         for task_id in theirs:
             self._taken_over.add(task_id)
             self.add(self._scheduled_tasks[task_id])
