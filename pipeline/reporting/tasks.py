@@ -29,6 +29,7 @@ from pipeline.reporting.reconciliation import (
 )
 from pipeline.reporting.table_tasks import ChannelReportingTable
 from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
+from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCostBlock, ChannelCosts, Conversions, SessionCosts, Sessions, UndatedRows
 from pipeline.stage import Stage, setting
 from targets.text import CsvTarget, JsonTarget
@@ -142,9 +143,12 @@ class Reconciliation(ConversionBooks):
         return JsonTarget(self.file("reconciliation.json"))
 
     def run(self) -> None:
-        """Compare what went in with what the report holds. Raises `UnbalancedBooksError`."""
+        """Compare what went in with what the report holds. Raises `SourceError`, `UnbalancedBooksError`."""
         from pipeline.reporting.channel_report import read_csv
 
+        sessions = self.daily(Sessions, self.session_days())
+        refuse_repeated([stage.output().path for stage in sessions], "session_id", Sessions.table)
+        refuse_repeated([stage.output().path for stage in self.daily(Conversions)], "conv_id", Conversions.table)
         days = [day_books(*tables) for _, *tables in self.tables()]
         report = read_csv(self.clone(ChannelReport).output().path)
         undated = UndatedRows(self.date_interval).output().read()

@@ -1,0 +1,40 @@
+"""Ids that stand on more than one day: each day's extract is right by itself, together they count a row twice."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from pipeline.errors import SourceError
+
+_SHOWN = 5
+_MEMORY_LIMIT = "1GB"
+
+# Hashes first: the ids themselves, of all days at once, would not fit into memory.
+_REPEATED = """
+WITH suspects AS (SELECT hash({0}) AS digest FROM ids GROUP BY digest HAVING count(*) > 1)
+SELECT {0}, count(*) FROM ids WHERE hash({0}) IN (SELECT digest FROM suspects)
+GROUP BY {0} HAVING count(*) > 1 ORDER BY {0}
+"""
+
+
+def refuse_repeated(files: Sequence[Path], column: str, table: str) -> None:
+    """Raise `SourceError` if an id of `column` stands in more than one of the Parquet files of a source table."""
+    if not files:
+        return
+    with (
+        TemporaryDirectory(prefix="ids-") as spill,
+        duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": spill}) as engine,
+    ):
+        engine.read_parquet([glob.escape(str(file)) for file in files]).create_view("ids")
+        found = [repeated for repeated, _ in engine.execute(_REPEATED.format(column)).fetchall()]
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise SourceError(
+            f"{len(found)} ids stand on more than one day of {table}: {', '.join(found[:_SHOWN])}{more}; correct them "
+            "in the source, remove the files of those days under DATA_DIR and rerun"
+        )
