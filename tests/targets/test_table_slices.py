@@ -65,9 +65,15 @@ def test_a_database_without_markers_has_no_slices(tmp_path: Path) -> None:
     assert TableSlice(database, "orders", "monday").stamp() is None
 
 
-def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="there is no database"):
-        TableSlice(open_database(f"sqlite:///{tmp_path / 'missing.db'}"), "orders", "monday").stamp()
+def test_a_database_that_is_not_there_yet_holds_no_slice_and_is_not_created(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    assert TableSlice(open_database(f"sqlite:///{missing}"), "orders", "monday").stamp() is None
+    assert not missing.exists()
+
+
+def test_what_is_no_database_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="is a folder"):
+        TableSlice(open_database(f"sqlite:///{tmp_path}"), "orders", "monday").stamp()
 
 
 def test_rows_and_marker_are_there_together(database: Database) -> None:
