@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,12 +50,16 @@ class ParquetTarget(luigi.Target):
             raise UnreadableTargetError(f"{self.path} is missing; rerun to build it")
         return footer[1]
 
-    def read(self) -> pa.Table:
-        """All rows, with the target's schema. Raises `UnreadableTargetError`."""
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows, with the target's columns or some of them. Raises `UnreadableTargetError`."""
         self._footer()
         try:
             return pq.read_table(
-                self.path, schema=self.schema, use_threads=False, page_checksum_verification=True
+                self.path,
+                columns=None if columns is None else list(columns),
+                schema=self.schema,
+                use_threads=False,
+                page_checksum_verification=True,
             ).replace_schema_metadata(None)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(str(error)) from error

@@ -152,8 +152,8 @@ class ChannelCosts(InputSettings, Stage):
 
     def run(self) -> None:
         """Sum the costs by channel."""
-        sessions, costs = (target.read() for target in self.input())
-        rows, set_aside = sum_channel_costs(sessions, costs)
+        sessions, costs = self.input()
+        rows, set_aside = sum_channel_costs(sessions.read(["session_id", "channel_name"]), costs.read())
         self.output().write(rows, self.fingerprint(), {"cost_of_sessions_set_aside": set_aside})
         self.done(f"{rows.num_rows} channels")
 
