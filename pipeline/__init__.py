@@ -28,7 +28,6 @@ from pipeline.source.tasks import (  # noqa: E402
     ChannelCosts,
     Conversions,
     InitDatabase,
-    SessionCosts,
     Sessions,
     UndatedRows,
 )
@@ -63,7 +62,6 @@ __all__ = [
     "Reconciliation",
     "Report",
     "SampledJourneys",
-    "SessionCosts",
     "Sessions",
     "StoredAttribution",
     "TrainedModel",

@@ -104,6 +104,13 @@ class Stage(luigi.Task):
     version: ClassVar[int] = 1
     """Raised when the code gives other bytes for the same inputs and settings."""
 
+    @classmethod
+    @functools.cache
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """The parameters of the class, which Luigi would look for anew in every call."""
+        params: list[tuple[str, luigi.Parameter]] = super().get_params()
+        return params
+
     def complete(self) -> bool:
         """Whether the target and all that it was made from are current."""
         if _checked.get() is not None:

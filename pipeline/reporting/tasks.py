@@ -30,7 +30,7 @@ from pipeline.reporting.reconciliation import (
 from pipeline.reporting.table_tasks import ChannelReportingTable
 from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCostBlock, ChannelCosts, Conversions, SessionCosts, Sessions, UndatedRows
+from pipeline.source.tasks import ChannelCostBlock, Conversions, Sessions, UndatedRows
 from pipeline.stage import Stage, setting
 from targets.text import CsvTarget, JsonTarget
 
@@ -147,8 +147,8 @@ class Reconciliation(ConversionBooks):
         from pipeline.reporting.channel_report import read_csv
 
         sessions = self.daily(Sessions, self.session_days())
-        refuse_repeated([stage.output().path for stage in sessions], "session_id", Sessions.table)
-        refuse_repeated([stage.output().path for stage in self.daily(Conversions)], "conv_id", Conversions.table)
+        refuse_repeated([stage.output().path for stage in sessions], "session_id", "session_sources")
+        refuse_repeated([stage.output().path for stage in self.daily(Conversions)], "conv_id", "conversions")
         days = [day_books(*tables) for _, *tables in self.tables()]
         report = read_csv(self.clone(ChannelReport).output().path)
         undated = UndatedRows(self.date_interval).output().read()
@@ -177,16 +177,13 @@ class Reconciliation(ConversionBooks):
     def set_aside(self) -> SetAside:
         """What was set aside as bad input on the days that the report reaches."""
         conversions = [stage.output().notes() for stage in self.daily(Conversions)]
-        sessions, costs, channels = (
-            [stage.output().notes() for stage in self.daily(extract, self.session_days())]
-            for extract in (Sessions, SessionCosts, ChannelCosts)
-        )
+        sessions = [stage.output().notes() for stage in self.daily(Sessions, self.session_days())]
         return SetAside(
-            conversions=sum(notes["rejected"] for notes in conversions),
-            revenue=math.fsum(notes["rejected_amount"] for notes in conversions),
-            sessions=sum(notes["rejected"] for notes in sessions),
-            session_costs=sum(notes["rejected"] for notes in costs),
-            cost_of_sessions=math.fsum(notes["cost_of_sessions_set_aside"] for notes in channels),
+            conversions=sum(notes["rejected"]["conversions"] for notes in conversions),
+            revenue=math.fsum(notes["rejected_amount"]["conversions"] for notes in conversions),
+            sessions=sum(notes["rejected"]["session_sources"] for notes in sessions),
+            session_costs=sum(notes["rejected"]["session_costs"] for notes in sessions),
+            cost_of_sessions=math.fsum(notes["rejected_amount"]["session_sources"] for notes in sessions),
         )
 
 

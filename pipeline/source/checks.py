@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +43,6 @@ class Rejects:
         writer.writerows(zip(self.ids, self.reasons, strict=True))
         return text.getvalue()
 
-    def notes(self) -> dict[str, float]:
-        """The counts for the books."""
-        return {"rejected": len(self.ids), "rejected_amount": self.amount}
-
 
 def split(
     rows: pa.Table, rules: Mapping[str, Mask], amounts: NDArray[np.float64] | None = None
@@ -67,20 +63,23 @@ def split(
     return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable)
 
 
-def refuse(rejects: Rejects, table: str, day: str) -> None:
-    """Raise `BadRowsError`, which counts the bad rows and shows the first few, if there are any."""
-    if not rejects.ids:
-        return
+def refuse(rejects: Mapping[str, Rejects], day: str) -> None:
+    """Raise `BadRowsError`, which counts each table's bad rows and shows the first few, if there are any."""
+    found = [_describe(table, of_table, day) for table, of_table in rejects.items() if of_table.ids]
+    if found:
+        raise BadRowsError(
+            f"{'; '.join(found)}. Correct them in the source, or set BAD_ROWS=set-aside to go on without them"
+        )
+
+
+def _describe(table: str, rejects: Rejects, day: str) -> str:
     shown = ", ".join(
         f"{row_id or '(no id)'} ({reason})"
         for row_id, reason in list(zip(rejects.ids, rejects.reasons, strict=True))[:_SHOWN]
     )
     more = f" and {len(rejects.ids) - _SHOWN} more" if len(rejects.ids) > _SHOWN else ""
     plural = "row" if len(rejects.ids) == 1 else "rows"
-    raise BadRowsError(
-        f"{table} on {day}: {len(rejects.ids)} bad {plural}: {shown}{more}. Correct them in the source, "
-        "or set BAD_ROWS=set-aside to go on without them"
-    )
+    return f"{table} on {day}: {len(rejects.ids)} bad {plural}: {shown}{more}"
 
 
 def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
@@ -90,9 +89,12 @@ def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
 
 def repeated(rows: pa.Table, name: str) -> dict[str, Mask]:
     """The rule that an id stands once; every row of a repeated id breaks it, since none is known to be right."""
-    codes = rows[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    counts = np.bincount(codes) if len(codes) else np.zeros(0, dtype=np.int64)
-    return {f"{name} is there more than once": counts[codes] > 1}
+    return repeated_codes(rows[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False), name)
+
+
+def repeated_codes(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:
+    """`repeated` for ids of which each has an integer code."""
+    return {f"{name} is there more than once": np.bincount(codes)[codes] > 1}
 
 
 def malformed_time(rows: pa.Table, name: str) -> dict[str, Mask]:
@@ -113,9 +115,6 @@ def not_an_amount(rows: pa.Table, name: str) -> dict[str, Mask]:
 def all_of(*rules: Mapping[str, Mask]) -> dict[str, Mask]:
     """Several rules as one mapping."""
     return {reason: mask for rule in rules for reason, mask in rule.items()}
-
-
-Rule = Callable[[pa.Table, str], dict[str, Mask]]
 
 
 def _is_amount(values: NDArray[np.float64]) -> Mask:

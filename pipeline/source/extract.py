@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.days import epoch
 from pipeline.errors import SourceError
 from pipeline.source import checks
 from pipeline.source.checks import Rejects
-from pipeline.source.schema import CONVERSIONS, SESSION_COSTS, SESSIONS
+from pipeline.source.schema import CONVERSIONS, SESSIONS
 from targets.database import Database
 
 _DIALECTS = {"sqlite": "pipeline.source.sqlite"}
 _LONGEST_HISTORY = 3_660
+_FEW_COSTS = 1_000_000
 
 _TEXT, _AMOUNT = pa.string(), pa.float64()
 _FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
@@ -27,14 +31,22 @@ _RAW_SESSIONS = pa.schema(
     + [(name, pa.int8()) for name in _FLAGS]
 )
 _RAW_CONVERSIONS = pa.schema([("conv_id", _TEXT), ("user_id", _TEXT), ("conv_time", _TEXT), ("revenue", _AMOUNT)])
+_RAW_COSTS = pa.schema([("session_id", _TEXT), ("cost", _AMOUNT)])
 _DATES = pa.schema([("date", _TEXT), ("rows", pa.int64())])
 
 
 class Extract(NamedTuple):
-    """The good rows of a day, and those set aside."""
+    """The good rows of a day, and per source table those set aside."""
 
     rows: pa.Table
-    rejects: Rejects
+    rejects: Mapping[str, Rejects]
+
+    def notes(self) -> dict[str, Any]:
+        """What the books need to know of the rows set aside."""
+        return {
+            "rejected": {table: len(rejects.ids) for table, rejects in self.rejects.items()},
+            "rejected_amount": {table: rejects.amount for table, rejects in self.rejects.items()},
+        }
 
 
 def queries(database: Database) -> ModuleType:
@@ -42,9 +54,31 @@ def queries(database: Database) -> ModuleType:
     return import_module(_DIALECTS[database.dialect])
 
 
-def read_sessions(database: Database, day: dt.date) -> Extract:
-    """The sessions of a day (`SESSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
+def costs_are_few(database: Database) -> bool:
+    """Whether the costs of all sessions fit easily into memory. Raises `DatabaseError`."""
+    with database.connect() as connection:
+        rows = connection.query(queries(database).COSTS_UP_TO, _FEW_COSTS)["rows"][0].as_py()
+    return bool(rows < _FEW_COSTS)
+
+
+def read_all_costs(database: Database) -> pa.Table | None:
+    """The costs of all sessions for `read_sessions`, None where they are too many. Raises `DatabaseError`."""
+    if not costs_are_few(database):
+        return None
+    with database.connect() as connection:
+        return connection.query(queries(database).COSTS, schema=_RAW_COSTS)
+
+
+def read_sessions(database: Database, day: dt.date, all_costs: pa.Table | None = None) -> Extract:
+    """The sessions of a day with their costs (`SESSIONS`), in the source's order.
+
+    The costs are those of the day among `all_costs`; where these are not given, they are looked up in the database.
+    Raises `DatabaseError`, `SourceError`.
+    """
     raw = _read(database, queries(database).SESSIONS_OF_DAY, day, _RAW_SESSIONS)
+    if all_costs is None:
+        all_costs = _read(database, queries(database).COSTS_OF_DAY, day, _RAW_COSTS)
+    costs, cost_rejects = _costs_of(raw["session_id"], all_costs)
     rules = checks.all_of(
         checks.empty(raw, "session_id"),
         checks.empty(raw, "user_id"),
@@ -53,9 +87,11 @@ def read_sessions(database: Database, day: dt.date) -> Extract:
         *(checks.not_a_flag(raw, name) for name in _FLAGS),
         checks.repeated(raw, "session_id"),
     )
-    good, rejects = checks.split(raw, rules)
+    good, rejects = checks.split(raw.append_column("cost", pa.array(costs)), rules, costs)
     rows = good.append_column("session_time", _seconds(good["event_time"], day))
-    return Extract(rows.select(SESSIONS.names).cast(SESSIONS), rejects)
+    return Extract(
+        rows.select(SESSIONS.names).cast(SESSIONS), {"session_sources": rejects, "session_costs": cost_rejects}
+    )
 
 
 def read_conversions(database: Database, day: dt.date) -> Extract:
@@ -71,15 +107,7 @@ def read_conversions(database: Database, day: dt.date) -> Extract:
     good, rejects = checks.split(raw, rules, raw["revenue"].to_numpy())
     place = good.schema.get_field_index("conv_time")
     rows = good.set_column(place, "conv_time", _seconds(good["conv_time"], day))
-    return Extract(rows.select(CONVERSIONS.names).cast(CONVERSIONS), rejects)
-
-
-def read_session_costs(database: Database, day: dt.date) -> Extract:
-    """The cost rows of a day's sessions (`SESSION_COSTS`), NULL as 0. Raises `DatabaseError`, `SourceError`."""
-    raw = _read(database, queries(database).COSTS_OF_DAY, day, SESSION_COSTS)
-    rules = checks.all_of(checks.not_an_amount(raw, "cost"), checks.repeated(raw, "session_id"))
-    good, rejects = checks.split(raw, rules, raw["cost"].to_numpy())
-    return Extract(good.cast(SESSION_COSTS), rejects)
+    return Extract(rows.select(CONVERSIONS.names).cast(CONVERSIONS), {"conversions": rejects})
 
 
 def first_session_day(database: Database) -> dt.date | None:
@@ -140,6 +168,21 @@ def _read(database: Database, sql: str, day: dt.date, schema: pa.Schema) -> pa.T
         rows = connection.query(sql, day.isoformat(), schema=schema)
     _refuse_damaged_text(rows, f"{database.name} on {day}")
     return rows
+
+
+def _costs_of(ids: pa.ChunkedArray, costs: pa.Table) -> tuple[NDArray[np.float64], Rejects]:
+    """The cost of each session, and the costs set aside.
+
+    Of sessions with the same id the first one has it, so that it counts once.
+    """
+    places = pc.index_in(costs["session_id"], value_set=ids.combine_chunks())
+    raw = costs.filter(places.is_valid())
+    place = places.drop_null().to_numpy()
+    rules = checks.all_of(checks.not_an_amount(raw, "cost"), checks.repeated_codes(place, "session_id"))
+    good, rejects = checks.split(raw.append_column("place", pa.array(place)), rules, raw["cost"].to_numpy())
+    amounts = np.zeros(len(ids))
+    amounts[good["place"].to_numpy()] = good["cost"].to_numpy()
+    return amounts, rejects
 
 
 def _refuse_damaged_text(rows: pa.Table, place: str) -> None:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.source.extract import queries
+from pipeline.source.extract import costs_are_few, queries
 from pipeline.source.schema import SOURCE_TABLES
 from targets.atomic import write_bytes
 from targets.database import Database
@@ -27,14 +27,15 @@ def check_source(source: Database) -> None:
 
 
 def create_indexes(source: Database) -> None:
-    """Create the indexes that make one day's rows cheap to find, where the database is ours to write."""
+    """Create the indexes that make one day's rows cheap to find, where they are needed and the database is ours."""
+    not_needed = {"session_costs"} if costs_are_few(source) else set()
     with source.connect() as connection:
         sql = queries(source)
         present = set(connection.query(sql.TABLES_AND_INDEXES)["name"].to_pylist())
         missing = [
             sql.CREATE_INDEX.format(name=name, table=table, columns=columns)
             for name, (table, columns) in sql.INDEXES.items()
-            if name not in present and table in present
+            if name not in present and table in present and table not in not_needed
         ]
         if source.read_only:
             if missing:

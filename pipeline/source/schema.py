@@ -32,9 +32,13 @@ SESSIONS = pa.schema(
         _required("holder_engagement", pa.int8()),
         _required("closer_engagement", pa.int8()),
         _required("impression_interaction", pa.int8()),
+        _required("cost", pa.float64()),
     ]
 )
-"""One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1."""
+"""One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1.
+
+cost is in euro, at least 0; a cost that is missing or NULL is 0.
+"""
 
 CONVERSIONS = pa.schema(
     [
@@ -46,9 +50,6 @@ CONVERSIONS = pa.schema(
 )
 """One row per conversion, key conv_id; conv_time is UTC epoch seconds, revenue is in euro, at least 0."""
 
-SESSION_COSTS = pa.schema([_required("session_id", pa.string()), _required("cost", pa.float64())])
-"""One row per session with a cost row, key session_id; cost is in euro, at least 0, NULL read as 0."""
-
 CHANNEL_COSTS = pa.schema(
     [
         _required("channel_name", pa.string()),
@@ -56,4 +57,4 @@ CHANNEL_COSTS = pa.schema(
         _required("sessions", pa.int64()),
     ]
 )
-"""One row per channel that has sessions on the day, key and order channel_name; cost in euro, missing costs as 0."""
+"""One row per channel that has sessions on the day, key and order channel_name; cost in euro."""

@@ -1,7 +1,8 @@
-"""The first stages: init database, then one file per UTC day of sessions, their costs, and conversions."""
+"""The first stages: init database, then one file per UTC day of sessions with their costs, and of conversions."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +13,10 @@ import pyarrow as pa
 from pipeline import result_tables
 from pipeline.days import IntervalParameter
 from pipeline.source import prepare
-from pipeline.source.checks import refuse
+from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import sum_channel_costs
-from pipeline.source.extract import Extract, read_conversions, read_session_costs, read_sessions, undated_rows
-from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSION_COSTS, SESSIONS
+from pipeline.source.extract import Extract, read_all_costs, read_conversions, read_sessions, undated_rows
+from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS
 from pipeline.stage import DayBlock, InputSettings, Stage, data_root, settings
 from targets.atomic import write_bytes
 from targets.database import Database, open_database
@@ -62,10 +63,10 @@ class InitDatabase(Stage):
 
 
 class DayExtract(InputSettings, Stage):
-    """One day of one source table, read once and then kept: late rows enter by restating the day."""
+    """One day of the source, read once and then kept: late rows enter by restating the day."""
 
+    version = 2
     day = luigi.DateParameter()
-    table: ClassVar[str]
     folder: ClassVar[str]
     schema: ClassVar[pa.Schema]
 
@@ -87,50 +88,47 @@ class DayExtract(InputSettings, Stage):
 
     def current(self) -> bool:
         """Whether the day was read, and without setting rows aside where that is not allowed."""
-        return super().current() and (self.bad_rows == "set-aside" or not self.output().notes()["rejected"])
-
-    def rejects_path(self) -> Path:
-        """The CSV of the rows set aside."""
-        return data_root() / "rejects" / self.table / f"{self.day}.csv"
+        if not super().current():
+            return False
+        return self.bad_rows == "set-aside" or not any(self.output().notes()["rejected"].values())
 
     def keep(self, extract: Extract) -> None:
         """Write the good rows, and beside them those set aside. Raises `BadRowsError` where that is not allowed."""
-        rejects, path = extract.rejects, self.rejects_path()
         if self.bad_rows == "fail":
-            refuse(rejects, self.table, str(self.day))
-        if rejects.ids:
-            write_bytes(path, rejects.to_csv().encode())
-        else:
+            refuse(extract.rejects, str(self.day))
+        asides = [self._set_aside(table, rejects) for table, rejects in extract.rejects.items()]
+        self.output().write(extract.rows, self.fingerprint(), extract.notes())
+        self.done(f"{extract.rows.num_rows:,} rows{''.join(asides)}")
+
+    def _set_aside(self, table: str, rejects: Rejects) -> str:
+        """Write the CSV of the rows of a table that were set aside, if there are any, and say so."""
+        path = data_root() / "rejects" / table / f"{self.day}.csv"
+        if not rejects.ids:
             path.unlink(missing_ok=True)
-        self.output().write(extract.rows, self.fingerprint(), rejects.notes())
-        aside = f", {len(rejects.ids)} set aside in {path}" if rejects.ids else ""
-        self.done(f"{extract.rows.num_rows:,} rows{aside}")
+            return ""
+        write_bytes(path, rejects.to_csv().encode())
+        return f", {len(rejects.ids)} set aside in {path}"
+
+
+@functools.cache
+def _all_costs() -> pa.Table | None:
+    return read_all_costs(source_database())  # one scan for all days of a process
 
 
 class Sessions(DayExtract):
-    """The sessions of a day."""
+    """The sessions of a day with their costs, which have no date of their own."""
 
-    table, folder, schema = "session_sources", "sessions", SESSIONS
-
-    def run(self) -> None:
-        """Read, check, keep."""
-        self.keep(read_sessions(source_database(), self.day))
-
-
-class SessionCosts(DayExtract):
-    """The cost rows of a day's sessions."""
-
-    table, folder, schema = "session_costs", "session_costs", SESSION_COSTS
+    folder, schema = "sessions", SESSIONS
 
     def run(self) -> None:
         """Read, check, keep."""
-        self.keep(read_session_costs(source_database(), self.day))
+        self.keep(read_sessions(source_database(), self.day, _all_costs()))
 
 
 class Conversions(DayExtract):
     """The conversions of a day."""
 
-    table, folder, schema = "conversions", "conversions", CONVERSIONS
+    folder, schema = "conversions", CONVERSIONS
 
     def run(self) -> None:
         """Read, check, keep."""
@@ -142,9 +140,9 @@ class ChannelCosts(InputSettings, Stage):
 
     day = luigi.DateParameter()
 
-    def requires(self) -> list[Stage]:
-        """The day's sessions and their costs."""
-        return [self.clone(Sessions), self.clone(SessionCosts)]
+    def requires(self) -> Stage:
+        """The day's sessions."""
+        return self.clone(Sessions)
 
     def output(self) -> ParquetTarget:
         """`<DATA_DIR>/channel_costs/<day>.parquet`."""
@@ -152,9 +150,8 @@ class ChannelCosts(InputSettings, Stage):
 
     def run(self) -> None:
         """Sum the costs by channel."""
-        sessions, costs = self.input()
-        rows, set_aside = sum_channel_costs(sessions.read(["session_id", "channel_name"]), costs.read())
-        self.output().write(rows, self.fingerprint(), {"cost_of_sessions_set_aside": set_aside})
+        rows = sum_channel_costs(self.input().read(["channel_name", "cost"]))
+        self.output().write(rows, self.fingerprint())
         self.done(f"{rows.num_rows} channels")
 
 

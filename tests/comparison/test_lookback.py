@@ -49,6 +49,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, Path, P
             "holder_engagement": draw.randrange(2),
             "closer_engagement": draw.randrange(2),
             "impression_interaction": 0,
+            "cost": 0.0,
         }
         for number in range(200)
     ]

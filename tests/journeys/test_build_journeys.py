@@ -34,6 +34,7 @@ class Session(NamedTuple):
     holder_engagement: int = 0
     closer_engagement: int = 0
     impression_interaction: int = 0
+    cost: float = 0.0
 
 
 class Conversion(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from support.comparing import query
 from support.databases import add_rows, change, conversion, session, write_database
 
 from pipeline.errors import SourceError
@@ -14,14 +15,14 @@ from pipeline.source.extract import (
     first_session_day,
     history_start,
     parse_date,
+    read_all_costs,
     read_conversions,
-    read_session_costs,
     read_sessions,
     source_dates,
     undated_rows,
 )
 from pipeline.source.prepare import create_indexes
-from pipeline.source.schema import CONVERSIONS, SESSION_COSTS, SESSIONS
+from pipeline.source.schema import CONVERSIONS, SESSIONS
 from targets.database import Database, open_database
 
 DAY = dt.date(2023, 9, 1)
@@ -37,10 +38,17 @@ def source(path: Path) -> Database:
     return open_database(f"sqlite:///{path}")
 
 
+def costs_of_day(source: Database) -> dict[str, float]:
+    """The costs of the day's sessions, none of which may be set aside, looked up and among all costs alike."""
+    looked_up = read_sessions(source, DAY)
+    assert not any(rejects.ids for rejects in looked_up.rejects.values())
+    assert read_sessions(source, DAY, read_all_costs(source)) == looked_up
+    return dict(zip(*looked_up.rows.select(["session_id", "cost"]).to_pydict().values(), strict=True))
+
+
 def test_a_day_without_rows_has_the_types_of_one_with_rows(source: Database) -> None:
     assert read_sessions(source, DAY).rows.equals(SESSIONS.empty_table())
     assert read_conversions(source, DAY).rows.equals(CONVERSIONS.empty_table())
-    assert read_session_costs(source, DAY).rows.equals(SESSION_COSTS.empty_table())
 
 
 def test_a_day_has_its_first_and_last_second_and_no_other(path: Path, source: Database) -> None:
@@ -73,23 +81,21 @@ def test_other_columns_and_their_order_do_not_matter(path: Path, source: Databas
     change(path, "DROP TABLE session_costs")
     change(path, "CREATE TABLE session_costs (currency TEXT, cost REAL, session_id TEXT)")
     change(path, "INSERT INTO session_costs VALUES ('EUR', 1.25, 'a')")
-    assert read_session_costs(source, DAY).rows.to_pylist() == [{"session_id": "a", "cost": 1.25}]
+    assert costs_of_day(source) == {"a": 1.25}
 
 
 def test_thousands_of_leading_nulls_count_as_no_cost(path: Path, source: Database) -> None:
     ids = [f"{number:05}" for number in range(3_000)]
     costs: list[float | None] = [None] * 2_999 + [0.1]
     add_rows(path, [session(name, "user", f"{DAY} 12:00:00") for name in ids], costs=zip(ids, costs, strict=True))
-    rows, rejects = read_session_costs(source, DAY)
-    assert rejects.ids == []
-    assert rows["cost"].to_pylist() == [0.0] * 2_999 + [0.1]
+    assert [*costs_of_day(source).values()] == [0.0] * 2_999 + [0.1]
 
 
 def test_a_text_among_numbers_leaves_the_numbers_exact(path: Path, source: Database) -> None:
     amounts: list[object] = [123_456.789_012_345, "ten", 0.1 + 0.2]
     add_rows(path, conversions=[conversion(f"c{n}", "user", f"{DAY} 12:00:00", a) for n, a in enumerate(amounts)])
     rows, rejects = read_conversions(source, DAY)
-    assert rejects.ids == ["c1"]
+    assert rejects["conversions"].ids == ["c1"]
     assert rows["revenue"].to_pylist() == [123_456.789_012_345, 0.1 + 0.2]
 
 
@@ -98,9 +104,7 @@ def test_whole_numbers_among_others_are_amounts(path: Path, source: Database) ->
     change(path, "CREATE TABLE session_costs (session_id, cost)")
     costs = [("a", 3), ("b", 0.5), ("c", 0), ("d", 2**40), ("e", 0.0)]
     add_rows(path, [session(name, "user", f"{DAY} 12:00:00") for name, _ in costs], costs=costs)
-    rows, rejects = read_session_costs(source, DAY)
-    assert rejects.ids == []
-    assert dict(zip(*rows.to_pydict().values(), strict=True)) == dict(costs)
+    assert costs_of_day(source) == dict(costs)
 
 
 def test_flags_may_be_stored_as_reals(path: Path, source: Database) -> None:
@@ -112,31 +116,40 @@ def test_flags_may_be_stored_as_reals(path: Path, source: Database) -> None:
     )
     add_rows(path, [session("a", "user", f"{DAY} 12:00:00", flags=(1, True, 0.0))])
     rows, rejects = read_sessions(source, DAY)
-    assert rejects.ids == []
-    assert [rows[name][0].as_py() for name in SESSIONS.names[4:]] == [1, 1, 0]
+    assert rejects["session_sources"].ids == []
+    assert [rows[name][0].as_py() for name in SESSIONS.names[4:7]] == [1, 1, 0]
 
 
-def test_costs_are_those_of_the_days_sessions_and_counted_once(path: Path, source: Database) -> None:
+def test_costs_are_those_of_the_days_sessions(path: Path, source: Database) -> None:
     sessions = [
         session("today", "user", f"{DAY} 12:00:00"),
-        session("today", "user", f"{DAY} 13:00:00"),
         session("free", "user", f"{DAY} 12:00:00"),
         session("tomorrow", "user", "2023-09-02 12:00:00"),
     ]
     add_rows(path, sessions, costs=[("tomorrow", 2.0), ("today", 1.0), ("nobody's", 4.0), (None, 8.0)])
-    assert read_session_costs(source, DAY).rows.to_pylist() == [{"session_id": "today", "cost": 1.0}]
+    assert costs_of_day(source) == {"today": 1.0, "free": 0.0}
 
 
-def test_indexes_do_not_change_what_is_read(path: Path, source: Database) -> None:
+def test_many_costs_are_looked_up_by_day(path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_rows(path, [session("a", "user", f"{DAY} 12:00:00")], costs=[("a", 1.0), ("b", 2.0), ("c", 3.0)])
+    all_costs = read_all_costs(source)
+    assert all_costs is not None
+    assert all_costs.num_rows == 3
+    monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 3)
+    assert read_all_costs(source) is None
+
+
+def test_indexes_do_not_change_what_is_read(path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sum of costs depends on their order, and the order must not depend on who may create an index."""
     ids = [f"{number * 7919 % 1000:03}" for number in range(1000)]
     sessions = [session(name, "user", f"2023-09-0{number % 3 + 1} 12:00:00") for number, name in enumerate(ids)]
     add_rows(path, sessions, costs=[(name, int(name) / 7) for name in reversed(ids)])
-    before = [read(source, DAY).rows for read in (read_sessions, read_session_costs)]
+    before = read_sessions(source, DAY).rows
+    monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)  # so that costs have an index, too
     create_indexes(source)
-    after = [read(source, DAY).rows for read in (read_sessions, read_session_costs)]
-    assert all(table.num_rows == 334 for table in before)
-    assert before == after
+    assert query(path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'pipeline_%_by_%'") == [(3,)]
+    assert before.num_rows == 334
+    assert read_sessions(source, DAY).rows == before
 
 
 def test_the_first_session_day(path: Path, source: Database) -> None:
@@ -215,7 +228,5 @@ def test_a_date_that_is_not_utf8_is_an_error_that_says_so(path: Path, source: Da
 
 def test_schemas_of_empty_and_filled_days_are_the_same(path: Path, source: Database) -> None:
     add_rows(path, [session("a", "user", f"{DAY} 12:00:00")], [conversion("c", "user", f"{DAY} 12:00:00")], [("a", 1)])
-    found: list[pa.Schema] = [
-        read(source, DAY).rows.schema for read in (read_sessions, read_conversions, read_session_costs)
-    ]
-    assert found == [SESSIONS, CONVERSIONS, SESSION_COSTS]
+    found: list[pa.Schema] = [read(source, DAY).rows.schema for read in (read_sessions, read_conversions)]
+    assert found == [SESSIONS, CONVERSIONS]

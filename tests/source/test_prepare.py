@@ -61,6 +61,17 @@ class TestCheckSource:
 
 
 class TestCreateIndexes:
+    @pytest.fixture(autouse=True)
+    def costs_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)
+
+    def test_costs_that_are_read_at_once_need_none(
+        self, path: Path, source: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 1)
+        create_indexes(source)
+        assert query(path, INDEXES) == [index for index in OURS if "costs" not in index[0]]
+
     def test_a_source_that_is_ours_gets_them_once(self, path: Path, source: Database) -> None:
         create_indexes(source)
         before = path.read_bytes()

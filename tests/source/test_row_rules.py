@@ -13,7 +13,7 @@ from support.databases import Row, conversion, session, write_database
 
 from pipeline.errors import BadRowsError, SourceError
 from pipeline.source.checks import Rejects, refuse
-from pipeline.source.extract import read_conversions, read_session_costs, read_sessions
+from pipeline.source.extract import Extract, read_all_costs, read_conversions, read_sessions
 from targets.database import Database, open_database
 
 DAY = dt.date(2023, 9, 1)
@@ -52,6 +52,13 @@ def bad_conversion(**values: object) -> Row:
     return changed(conversion("bad", "user", f"{DAY} 12:00:00"), CONVERSION_COLUMNS, **values)
 
 
+def read_with_costs(source: Database) -> Extract:
+    """The day's sessions, whose costs are the same looked up and among all costs."""
+    extract = read_sessions(source, DAY)
+    assert read_sessions(source, DAY, read_all_costs(source)) == extract
+    return extract
+
+
 GOOD_SESSION = session("good", "user", f"{DAY} 12:00:00", 'Größe, "XL"\n', (1, 0, 1))
 GOOD_CONVERSION = conversion("good", "user", f"{DAY} 12:00:00", 12.5)
 
@@ -78,7 +85,7 @@ GOOD_CONVERSION = conversion("good", "user", f"{DAY} 12:00:00", 12.5)
 )
 def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_id: str, reason: str) -> None:
     rows, rejects = read_sessions(database(tmp_path, sessions=[row, GOOD_SESSION]), DAY)
-    assert rejects == Rejects([bad_id], [reason], 0.0)
+    assert rejects["session_sources"] == Rejects([bad_id], [reason], 0.0)
     assert rows.to_pylist() == [
         {
             "session_id": "good",
@@ -88,6 +95,7 @@ def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_
             "holder_engagement": 1,
             "closer_engagement": 0,
             "impression_interaction": 1,
+            "cost": 0.0,
         }
     ]
 
@@ -105,62 +113,67 @@ def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_
 )
 def test_bad_conversion_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_id: str, reason: str) -> None:
     rows, rejects = read_conversions(database(tmp_path, conversions=[row, GOOD_CONVERSION]), DAY)
-    assert (rejects.ids, rejects.reasons) == ([bad_id], [reason])
+    assert (rejects["conversions"].ids, rejects["conversions"].reasons) == ([bad_id], [reason])
     assert rows.to_pylist() == [{"conv_id": "good", "user_id": "user", "conv_time": 1_693_569_600, "revenue": 12.5}]
 
 
 @pytest.mark.parametrize("amount", [amount for amount in BAD_AMOUNTS if amount is not None])
 def test_bad_cost_is_set_aside_with_its_reason(tmp_path: Path, amount: object) -> None:
-    sessions = [session("bad", "user", str(DAY)), GOOD_SESSION]
+    sessions = [session("bad", "user", f"{DAY} 12:00:00"), GOOD_SESSION]
     source = database(tmp_path, sessions=sessions, costs=[("bad", amount), ("good", 0.25)])
-    rows, rejects = read_session_costs(source, DAY)
-    assert rejects == Rejects(["bad"], ["cost is not a number of at least 0"], 0.0)
-    assert rows.to_pylist() == [{"session_id": "good", "cost": 0.25}]
+    rows, rejects = read_with_costs(source)
+    assert rejects["session_costs"] == Rejects(["bad"], ["cost is not a number of at least 0"], 0.0)
+    assert rows.select(["session_id", "cost"]).to_pylist() == [
+        {"session_id": "bad", "cost": 0.0},
+        {"session_id": "good", "cost": 0.25},
+    ]
 
 
 def test_every_row_of_a_repeated_session_is_set_aside(tmp_path: Path) -> None:
     twice = [session("twice", "user", f"{DAY} 12:00:00"), session("twice", "another", f"{DAY} 13:00:00")]
-    rows, rejects = read_sessions(database(tmp_path, sessions=[twice[0], GOOD_SESSION, twice[1]]), DAY)
-    assert rejects == Rejects(["twice"] * 2, ["session_id is there more than once"] * 2, 0.0)
+    sessions = [twice[0], GOOD_SESSION, twice[1]]
+    rows, rejects = read_with_costs(database(tmp_path, sessions=sessions, costs=[("twice", 2.5), ("good", 1.0)]))
+    reasons = ["session_id is there more than once"] * 2
+    assert rejects["session_sources"] == Rejects(["twice"] * 2, reasons, 2.5)  # the cost once
+    assert rejects["session_costs"] == Rejects([], [], 0.0)
     assert rows["session_id"].to_pylist() == ["good"]
 
 
 def test_every_row_of_a_repeated_conversion_is_set_aside_with_its_revenue(tmp_path: Path) -> None:
     twice = [conversion("twice", "user", f"{DAY} 12:00:00", 3.0), conversion("twice", "user", f"{DAY} 12:00:00", 4.5)]
     rows, rejects = read_conversions(database(tmp_path, conversions=[*twice, GOOD_CONVERSION]), DAY)
-    assert rejects == Rejects(["twice"] * 2, ["conv_id is there more than once"] * 2, 7.5)
+    assert rejects["conversions"] == Rejects(["twice"] * 2, ["conv_id is there more than once"] * 2, 7.5)
     assert rows["conv_id"].to_pylist() == ["good"]
 
 
 def test_every_row_of_a_repeated_cost_is_set_aside_with_its_amount(tmp_path: Path) -> None:
     source = database(tmp_path, sessions=[GOOD_SESSION], costs=[("good", 1.0), ("good", None), ("good", -5.0)])
-    rows, rejects = read_session_costs(source, DAY)
-    assert rejects.ids == ["good"] * 3
-    assert rejects.amount == 1.0
-    assert rejects.reasons[2] == "cost is not a number of at least 0; session_id is there more than once"
-    assert rows.num_rows == 0
+    rows, rejects = read_with_costs(source)
+    costs = rejects["session_costs"]
+    assert costs.ids == ["good"] * 3
+    assert costs.amount == 1.0
+    assert costs.reasons[2] == "cost is not a number of at least 0; session_id is there more than once"
+    assert rows["cost"].to_pylist() == [0.0]
 
 
 def test_the_same_id_on_another_day_does_not_concern_this_one(tmp_path: Path) -> None:
     rows, rejects = read_sessions(
         database(tmp_path, sessions=[GOOD_SESSION, session("good", "user", "2023-09-02 12:00:00")]), DAY
     )
-    assert (rows.num_rows, rejects.ids) == (1, [])
+    assert (rows.num_rows, rejects["session_sources"].ids) == (1, [])
 
 
 def test_revenue_set_aside_is_counted_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     rows = [bad_conversion(conv_time="noon", revenue=amount) for amount in (100.25, 0.5, None, -7, math.inf, "ten")]
-    _, rejects = read_conversions(database(tmp_path, conversions=rows), DAY)
-    assert rejects.amount == 100.75
-    assert rejects.notes() == {"rejected": 6, "rejected_amount": 100.75}
+    extract = read_conversions(database(tmp_path, conversions=rows), DAY)
+    assert extract.notes() == {"rejected": {"conversions": 6}, "rejected_amount": {"conversions": 100.75}}
 
 
 def test_a_day_without_bad_rows_has_no_rejects(tmp_path: Path) -> None:
     source = database(tmp_path, sessions=[GOOD_SESSION], conversions=[GOOD_CONVERSION], costs=[("good", 0)])
-    for read in (read_sessions, read_conversions, read_session_costs):
-        rejects = read(source, DAY).rejects
-        assert rejects == Rejects([], [], 0.0)
-        refuse(rejects, "any table", str(DAY))
+    rejects = {**read_with_costs(source).rejects, **read_conversions(source, DAY).rejects}
+    assert rejects == dict.fromkeys(("session_sources", "session_costs", "conversions"), Rejects([], [], 0.0))
+    refuse(rejects, str(DAY))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +189,7 @@ def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: 
     rows = [bad_conversion(conv_id=f"bad-{number}", user_id=None) for number in range(count)]
     _, rejects = read_conversions(database(tmp_path, conversions=rows), DAY)
     with pytest.raises(BadRowsError) as refused:
-        refuse(rejects, "conversions", str(DAY))
+        refuse(rejects, str(DAY))
     remedy = " Correct them in the source, or set BAD_ROWS=set-aside to go on without them"
     assert str(refused.value).endswith(message + remedy)
     assert "\n" not in str(refused.value)
@@ -185,13 +198,24 @@ def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: 
 def test_refusal_of_a_row_without_an_id(tmp_path: Path) -> None:
     _, rejects = read_sessions(database(tmp_path, sessions=[bad_session(session_id=None)]), DAY)
     with pytest.raises(BadRowsError, match=r"1 bad row: \(no id\) \(session_id is NULL or empty\)"):
-        refuse(rejects, "session_sources", str(DAY))
+        refuse(rejects, str(DAY))
+
+
+def test_refusal_names_the_bad_rows_of_both_tables(tmp_path: Path) -> None:
+    rows = [GOOD_SESSION, bad_session(user_id=None)]
+    _, rejects = read_with_costs(database(tmp_path, sessions=rows, costs=[("good", -1.0)]))
+    with pytest.raises(BadRowsError) as refused:
+        refuse(rejects, str(DAY))
+    assert str(refused.value).startswith(
+        "session_sources on 2023-09-01: 1 bad row: bad (user_id is NULL or empty); "
+        "session_costs on 2023-09-01: 1 bad row: good (cost is not a number of at least 0). Correct them"
+    )
 
 
 def test_rejects_are_written_as_csv(tmp_path: Path) -> None:
     rows = [bad_session(session_id=name, user_id="") for name in ('comma, "quote"', "line\nbreak", "größe", None)]
     _, rejects = read_sessions(database(tmp_path, sessions=rows), DAY)
-    written = [*csv.reader(io.StringIO(rejects.to_csv(), newline=""))]
+    written = [*csv.reader(io.StringIO(rejects["session_sources"].to_csv(), newline=""))]
     assert written[:2] == [["id", "reason"], ['comma, "quote"', "user_id is NULL or empty"]]
     assert [row[0] for row in written[2:]] == ["line\nbreak", "größe", ""]
 
