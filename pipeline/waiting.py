@@ -26,6 +26,8 @@ class WaitingWorker(luigi.worker.Worker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         super().__init__(*args, **kwargs)
         self._taken_over: set[str] = set()
+        # What was complete stays so while a run lasts. Luigi's own setting for this starts a process to share it.
+        self._task_completion_cache: dict[str, bool] = {}
 
     def run(self) -> bool:
         """Run the scheduled tasks; what others completed meanwhile counts as completed."""

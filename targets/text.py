@@ -47,9 +47,11 @@ class TextTarget(luigi.Target):
             raise UnreadableTargetError(f"{self.path} cannot be read ({error}); delete it and rerun") from error
 
     def write_text(self, text: str, fingerprint: str) -> None:
-        """Write the text, then its stamp: a crash in between leaves a file that is not complete."""
+        """Write the text, then its stamp: a crash in between leaves a stamp that does not fit, so an incomplete file.
+
+        Writing the same once more leaves the file complete all the time, also for other processes.
+        """
         content = text.encode()
-        self._sidecar.unlink(missing_ok=True)
         write_bytes(self.path, content)
         stamp = {"fingerprint": fingerprint, "content": digest(content)}
         write_bytes(self._sidecar, (json.dumps(stamp, sort_keys=True) + "\n").encode())

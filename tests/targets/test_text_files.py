@@ -28,7 +28,7 @@ def crash(event, args):
             os._exit(9)
 
 sys.addaudithook(crash)
-TextTarget(Path(sys.argv[1])).write_text("same text", "f")
+TextTarget(Path(sys.argv[1])).write_text(sys.argv[3], "f")
 """
 
 TEXT = 'channel,"Größe\n"\r\n'
@@ -70,13 +70,34 @@ def test_a_text_that_was_deleted_has_no_stamp(target: TextTarget) -> None:
     assert target.stamp() is None
 
 
-@pytest.mark.parametrize("rename", [1, 2], ids=["before the text is there", "before its stamp is there"])
-def test_a_crash_in_the_middle_leaves_no_stamp(target: TextTarget, rename: int) -> None:
-    target.write_text("same text", "f")
-    crashed = subprocess.run([sys.executable, "-c", CRASH_AT_RENAME, target.path, str(rename)], check=False)
-    assert crashed.returncode == 9
-    assert target.read_text() == "same text"
+def crash_at_rename(target: TextTarget, number: int, text: str) -> None:
+    """Write `text` in a process that dies at its first or second rename."""
+    command = [sys.executable, "-c", CRASH_AT_RENAME, target.path, str(number), text]
+    assert subprocess.run(command, check=False).returncode == 9
+
+
+def test_a_crash_before_the_text_is_there_leaves_the_old_one(target: TextTarget) -> None:
+    target.write_text("old text", "f")
+    stamp = target.stamp()
+    crash_at_rename(target, 1, "new text")
+    assert target.read_text() == "old text"
+    assert target.stamp() == stamp
+
+
+def test_a_crash_before_the_stamp_is_there_leaves_none(target: TextTarget) -> None:
+    target.write_text("old text", "f")
+    crash_at_rename(target, 2, "new text")
+    assert target.read_text() == "new text"
     assert target.stamp() is None
+
+
+@pytest.mark.parametrize("rename", [1, 2])
+def test_writing_the_same_again_leaves_the_file_complete_all_the_time(target: TextTarget, rename: int) -> None:
+    """Two identical commands may run at once: neither may find incomplete what the other has built."""
+    target.write_text(TEXT, "f")
+    stamp = target.stamp()
+    crash_at_rename(target, rename, TEXT)
+    assert target.stamp() == stamp is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"fingerprint": "f"}'])
