@@ -5,21 +5,19 @@ The rule is plain SQL over integer epoch seconds, so that more than one engine c
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
+from pipeline.engine import engine, view_of_files
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.source.schema import CONVERSIONS, SESSIONS
 from targets.parquet import ParquetTarget
 
 _ALWAYS = -(2**62)
-_MEMORY_LIMIT = "1GB"
 
 JOURNEYS_SQL = """
 WITH bounded AS (
@@ -73,27 +71,19 @@ def build_journeys(
         return JOURNEYS.empty_table()
     sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
     try:
-        with (
-            TemporaryDirectory(prefix="journeys-") as spill,
-            duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": spill}) as engine,
-        ):
-            engine.register("conversions", conversions)
-            _register_files(engine, "sessions", session_files)
+        with engine() as connection:
+            connection.register("conversions", conversions)
+            view_of_files(connection, "sessions", session_files)
             if previous_files:
-                _register_files(engine, "previous", previous_files)
+                view_of_files(connection, "previous", previous_files)
             else:
-                engine.register("previous", conversions.schema.empty_table())
-            journeys = engine.sql(sql).to_arrow_table().cast(JOURNEYS)
+                connection.register("previous", conversions.schema.empty_table())
+            journeys = connection.sql(sql).to_arrow_table().cast(JOURNEYS)
     except duckdb.Error as error:
         _name_damaged_file(session_files, previous_files)
         raise JourneyError(f"the journeys cannot be built: {str(error).splitlines()[0]}") from error
     _refuse_repeated_sessions(journeys)
     return journeys
-
-
-def _register_files(engine: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
-    # escaped, since DuckDB takes a path for a pattern
-    engine.read_parquet([glob.escape(str(file)) for file in files]).create_view(name)
 
 
 def _name_damaged_file(session_files: Sequence[Path], previous_files: Sequence[Path]) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import duckdb
-
+from pipeline.engine import engine, view_of_files
 from pipeline.errors import SourceError
 
 _SHOWN = 5
-_MEMORY_LIMIT = "1GB"
 
 # Hashes first: the ids themselves, of all days at once, would not fit into memory.
 _REPEATED = """
@@ -26,12 +22,9 @@ def refuse_repeated(files: Sequence[Path], column: str, table: str) -> None:
     """Raise `SourceError` if an id of `column` stands in more than one of the Parquet files of a source table."""
     if not files:
         return
-    with (
-        TemporaryDirectory(prefix="ids-") as spill,
-        duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": spill}) as engine,
-    ):
-        engine.read_parquet([glob.escape(str(file)) for file in files]).create_view("ids")
-        found = [repeated for repeated, _ in engine.execute(_REPEATED.format(column)).fetchall()]
+    with engine() as connection:
+        view_of_files(connection, "ids", files)
+        found = [repeated for repeated, _ in connection.execute(_REPEATED.format(column)).fetchall()]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise SourceError(
