@@ -64,7 +64,7 @@ def epoch(day: dt.date) -> int:
 def aligned_blocks(first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, int]]:
     """The fewest (first day, length) blocks that tile `first`..`last`, aligned to their lengths, which are powers of 8.
 
-    Overlapping windows share most of their blocks, so that a year of 90-day windows has a twentieth of the
+    Overlapping windows share most of their blocks, so that a year of 90-day windows has a sixth of the
     dependencies that it would have day by day.
     """
     at, end = first.toordinal(), last.toordinal() + 1

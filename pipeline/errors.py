@@ -12,6 +12,7 @@
     │   └── ApiError              the API cannot be used
     │       ├── ApiKeyError       the API refused the key, or there is none
     │       └── ApiUnavailableError   it did not answer within the retry budget
+    ├── ReplacedDaysError         another run replaced what this one has stored
     └── UnbalancedBooksError      the report's sums do not agree with its inputs
 
 Files and tables have their own errors, in `targets.errors`.
@@ -64,6 +65,10 @@ class ApiKeyError(ApiError):
 
 class ApiUnavailableError(ApiError):
     """The attribution API did not answer within the retry budget."""
+
+
+class ReplacedDaysError(PipelineError):
+    """Another run, with other settings, replaced days in the result tables that this one has stored."""
 
 
 class UnbalancedBooksError(PipelineError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import JourneyError
+from pipeline.errors import JourneyError, ReplacedDaysError
 from pipeline.reporting.credit import sum_channel_credit
 from pipeline.result_tables import ATTRIBUTION, CHANNEL_COSTS, CHANNEL_CREDIT, CHANNELS, CONVERSION_DAYS
 from targets.database import Connection
@@ -18,6 +18,7 @@ from targets.table import SLICES, Origin, Rows, TableSlice
 _OF_DAY = f"conv_id IN (SELECT conv_id FROM {CONVERSION_DAYS} WHERE conv_date = ?)"
 
 _CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
+_SLICES = pa.schema([("slice", pa.string())])
 _RECOMPUTE = f"""
 INSERT INTO {CHANNELS} (channel_name, date, cost, ihc, ihc_revenue)
 SELECT costs.channel_name, costs.date, costs.cost, ifnull(earned.ihc, 0.0), ifnull(earned.ihc_revenue, 0.0)
@@ -70,6 +71,7 @@ def store_attribution(
 def refresh_channel_reporting(
     connection: Connection,
     target: TableSlice,
+    days: Collection[dt.date],
     costs: Mapping[dt.date, pa.Table],
     stamp: Stamp,
     origin: Origin,
@@ -77,9 +79,16 @@ def refresh_channel_reporting(
     """Recompute `channel_reporting` from all stored days of the current model and settings, in one transaction.
 
     `costs` are the `CHANNEL_COSTS` of the session dates that the run touched. A row appears for each channel with
-    sessions on a stored conversion day, and for each earlier channel and date that credit reaches back to.
+    sessions on a stored conversion day, and for each earlier channel and date that credit reaches back to. Raises
+    `ReplacedDaysError` unless all conversion `days` are stored with these settings.
     """
     with connection.transaction():
+        current = set(connection.query(_CURRENT_DAYS, origin.settings, schema=_SLICES)["slice"].to_pylist())
+        if replaced := [str(day) for day in days if str(day) not in current]:
+            raise ReplacedDaysError(
+                f"another run with other settings has replaced {', '.join(replaced[:5])} in the result tables, which "
+                "hold one model at a time; run again when it has ended"
+            )
         for day, rows in costs.items():
             date = pa.array([day.isoformat()] * rows.num_rows, pa.string())
             connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date = ?", day.isoformat())

@@ -6,6 +6,7 @@ import luigi
 
 from pipeline.attribution.in_force import model_identity
 from pipeline.attribution.tasks import ApiRun, Attribution
+from pipeline.days import days_of
 from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.interval_stage import IntervalStage
 from pipeline.reporting.store import refresh_channel_reporting, store_attribution
@@ -56,7 +57,8 @@ class ChannelReportingTable(IntervalStage):
         """Recompute the table."""
         stamp = Stamp(self.fingerprint(), self.fingerprint())
         with self.output().database.connect() as connection:
-            refresh_channel_reporting(connection, self.output(), self.channel_costs(), stamp, origin(self))
+            days = days_of(self.date_interval)
+            refresh_channel_reporting(connection, self.output(), days, self.channel_costs(), stamp, origin(self))
         self.done(f"{CHANNELS} recomputed")
 
 

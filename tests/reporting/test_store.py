@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.comparing import Rows, query, result_tables
 from support.databases import change
 
-from pipeline.errors import JourneyError
+from pipeline.errors import JourneyError, ReplacedDaysError
 from pipeline.reporting.store import refresh_channel_reporting, store_attribution
 from pipeline.result_tables import ATTRIBUTION, CHANNELS, create
 from targets.database import Database, open_database
@@ -58,11 +58,16 @@ def store(path: Path, orders: Orders, day: dt.date = DAY, origin: Origin = LINEA
 
 
 def refresh(
-    path: Path, spent: dict[dt.date, pa.Table] | None = None, origin: Origin = LINEAR, interval: str = "interval"
+    path: Path,
+    spent: dict[dt.date, pa.Table] | None = None,
+    origin: Origin = LINEAR,
+    interval: str = "interval",
+    days: tuple[dt.date, ...] = (),
 ) -> TableSlice:
     target = TableSlice(opened(path), CHANNELS, interval)
     with target.database.connect() as connection:
-        refresh_channel_reporting(connection, target, SPENT if spent is None else spent, Stamp("f", "f"), origin)
+        spent = SPENT if spent is None else spent
+        refresh_channel_reporting(connection, target, days, spent, Stamp("f", "f"), origin)
     return target
 
 
@@ -223,6 +228,16 @@ class TestChannelReporting:
         twice = pa.concat_tables([costs({"Radio": 1.0}), costs({"Radio": 2.0})])
         with pytest.raises(DatabaseError, match="UNIQUE"):
             refresh(path, {YESTERDAY: costs({"Radio": 9.0}), DAY: twice}, interval="another interval")
+        assert result_tables(path) == before
+
+    def test_days_that_another_run_has_replaced_are_named(self, path: Path) -> None:
+        store(path, ORDERS)
+        refresh(path, days=(DAY,))
+        store(path, OTHERS, YESTERDAY)
+        store(path, ORDERS, DAY, MARKOV)
+        before = result_tables(path)
+        with pytest.raises(ReplacedDaysError, match=rf"other settings has replaced {DAY} in the result tables"):
+            refresh(path, days=(YESTERDAY, DAY))
         assert result_tables(path) == before
 
     @settings(max_examples=10, deadline=None)
