@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,12 @@ JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY = 100, 30
 SESSIONS_A_REQUEST = JOURNEYS_A_REQUEST * SESSIONS_A_JOURNEY
 # as in the reference data set: 58 % of journeys have one session, the longest has 37
 LENGTHS, SHARES = (1, 2, 3, 4, 5, 6, 8, 12, 37), (0.58, 0.2, 0.11, 0.04, 0.03, 0.02, 0.01, 0.007, 0.003)
+_ASK = """
+import sys, pipeline
+sys.path.insert(0, sys.argv[1])
+from api_client import ask_and_print_peak
+ask_and_print_peak(*sys.argv[2:])
+"""
 CHANNELS = ("Direct", "Email_Newsletter", "FB & IG Ads", "Google Ads", "Affiliate & Partnerships")
 
 
@@ -191,7 +196,16 @@ def memory(count: int) -> float:
             try:
                 assert server.stdout is not None
                 url = server.stdout.readline().split()[-1]
-                asking = [sys.executable, __file__, "--ask", str(path), url, str(Path(folder) / "answers")]
+                # the pipeline is imported first, as in a run, since it chooses Arrow's memory pool
+                asking = [
+                    sys.executable,
+                    "-c",
+                    _ASK,
+                    str(Path(__file__).parent),
+                    str(path),
+                    url,
+                    str(Path(folder) / "answers"),
+                ]
                 peak = float(subprocess.run(asking, stdout=subprocess.PIPE, text=True, check=True).stdout)
             finally:
                 server.terminate()
@@ -204,7 +218,9 @@ def ask_and_print_peak(path: str, url: str, answers: str) -> None:
     table = pq.read_table(path, use_threads=False)
     result = attribute(table, ApiSettings(api_url=url), "key", AnswerStore(Path(answers)))
     assert result.credit.num_rows == table.num_rows
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+    # not `ru_maxrss`, which a process inherits from the one that started it
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(int(status["VmHWM"].split()[0]) / 1000)
 
 
 def main() -> None:
@@ -213,12 +229,9 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=640, help="of the measurement of speed")
     parser.add_argument("--journeys", type=int, default=500_000, help="of the measurement of memory, 0 leaves it out")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--ask", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve(options.serve))
-    elif options.ask:
-        ask_and_print_peak(*options.ask)
     else:
         throughput(options.requests)
         if options.journeys:

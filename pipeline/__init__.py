@@ -1,5 +1,10 @@
 """The marketing-attribution pipeline: every task, found here by `luigi --module pipeline <Task>`."""
 
+import os
+
+# Arrow's own pool keeps memory that it no longer uses.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # before the first import of pyarrow
+
 from pipeline import scheduling, waiting
 
 scheduling.apply_defaults()
