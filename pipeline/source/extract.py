@@ -22,7 +22,7 @@ from targets.database import Database
 
 _DIALECTS = {"sqlite": "pipeline.source.sqlite"}
 _LONGEST_HISTORY = 3_660
-_FEW_COSTS = 1_000_000
+_FEW_COSTS = 2_000_000  # some 150 MB
 
 _TEXT, _AMOUNT = pa.string(), pa.float64()
 _FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")

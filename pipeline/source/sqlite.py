@@ -26,7 +26,8 @@ CONVERSIONS_OF_DAY = (
 
 COSTS = (
     f"SELECT {_columns(_TEXT, 'session_id')}, "
-    f"{_AMOUNT.replace('CASE', 'CASE WHEN {0} IS NULL THEN 0.0').format('cost')} FROM session_costs"
+    f"{_AMOUNT.replace('CASE', 'CASE WHEN {0} IS NULL THEN 0.0').format('cost')} "
+    "FROM session_costs WHERE session_id <> ''"  # nor NULL
 )
 COSTS_UP_TO = "SELECT count(*) AS rows FROM (SELECT 1 FROM session_costs LIMIT ?)"
 """How many costs there are, without counting further than asked."""
@@ -34,7 +35,7 @@ COSTS_UP_TO = "SELECT count(*) AS rows FROM (SELECT 1 FROM session_costs LIMIT ?
 # Not a join: a session_id that stands twice in session_sources would give its cost twice, and without an index on
 # session_costs a join takes minutes. Ordered, since the order would otherwise depend on which indexes there are.
 COSTS_OF_DAY = (
-    f"{COSTS} WHERE session_id IN (SELECT session_id FROM session_sources WHERE event_date = ?) "
+    f"{COSTS} AND session_id IN (SELECT session_id FROM session_sources WHERE event_date = ?) "
     "ORDER BY session_costs.session_id"
 )
 

@@ -156,6 +156,17 @@ def test_every_row_of_a_repeated_cost_is_set_aside_with_its_amount(tmp_path: Pat
     assert rows["cost"].to_pylist() == [0.0]
 
 
+def test_costs_without_an_id_belong_to_no_session(tmp_path: Path) -> None:
+    sessions = [GOOD_SESSION, bad_session(session_id=None), bad_session(session_id="")]
+    source = database(
+        tmp_path, sessions=sessions, costs=[(None, 1.0), (None, 2.0), ("", 4.0), ("", 8.0), ("good", 0.5)]
+    )
+    rows, rejects = read_with_costs(source)
+    assert rows["cost"].to_pylist() == [0.5]
+    assert rejects["session_costs"] == Rejects([], [], 0.0)
+    assert (len(rejects["session_sources"].ids), rejects["session_sources"].amount) == (2, 0.0)
+
+
 def test_the_same_id_on_another_day_does_not_concern_this_one(tmp_path: Path) -> None:
     rows, rejects = read_sessions(
         database(tmp_path, sessions=[GOOD_SESSION, session("good", "user", "2023-09-02 12:00:00")]), DAY
