@@ -1,14 +1,9 @@
 """The marketing-attribution pipeline: every task, found here by `luigi --module pipeline <Task>`."""
 
-import atexit
-import gc
 import os
 
 # Arrow's own pool keeps memory that it no longer uses.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # before the first import of pyarrow
-
-# What is left at the end goes with the process; to look through it for garbage took a fifth of a second.
-atexit.register(gc.freeze)
 
 from pipeline import scheduling, waiting
 
