@@ -18,7 +18,7 @@ from targets.table import SLICES, Origin, Rows, TableSlice
 _OF_DAY = f"conv_id IN (SELECT conv_id FROM {CONVERSION_DAYS} WHERE conv_date = ?)"
 
 _CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
-_SLICES = pa.schema([("slice", pa.string())])
+_DAYS_SCHEMA = pa.schema([("slice", pa.string())])
 _RECOMPUTE = f"""
 INSERT INTO {CHANNELS} (channel_name, date, cost, ihc, ihc_revenue)
 SELECT costs.channel_name, costs.date, costs.cost, ifnull(earned.ihc, 0.0), ifnull(earned.ihc_revenue, 0.0)
@@ -83,7 +83,7 @@ def refresh_channel_reporting(
     `ReplacedDaysError` unless all conversion `days` are stored with these settings.
     """
     with connection.transaction():
-        current = set(connection.query(_CURRENT_DAYS, origin.settings, schema=_SLICES)["slice"].to_pylist())
+        current = set(connection.query(_CURRENT_DAYS, origin.settings, schema=_DAYS_SCHEMA)["slice"].to_pylist())
         if replaced := [str(day) for day in days if str(day) not in current]:
             raise ReplacedDaysError(
                 f"another run with other settings has replaced {', '.join(replaced[:5])} in the result tables, which "

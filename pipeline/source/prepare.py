@@ -6,8 +6,10 @@ import json
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline.errors import SourceError
-from pipeline.source.extract import costs_are_few, queries
+from pipeline.source.extract import costs_are_few, queries, read_all_costs
 from pipeline.source.schema import SOURCE_TABLES
 from targets.atomic import write_bytes
 from targets.database import Database
@@ -44,6 +46,17 @@ def create_indexes(source: Database) -> None:
         for statement in missing:
             with connection.transaction():
                 connection.execute(statement)
+
+
+def costs_at_once(source: Database) -> pa.Table | None:
+    """All costs for `read_sessions`; None where they are too many, and then they have their index.
+
+    They may have become so many only after the database was prepared.
+    """
+    costs = read_all_costs(source)
+    if costs is None:
+        create_indexes(source)
+    return costs
 
 
 def belongs_to(root: Path, source: Database) -> bool:

@@ -15,7 +15,7 @@ from pipeline.days import IntervalParameter
 from pipeline.source import prepare
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import sum_channel_costs
-from pipeline.source.extract import Extract, read_all_costs, read_conversions, read_sessions, undated_rows
+from pipeline.source.extract import Extract, read_conversions, read_sessions, undated_rows
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS
 from pipeline.stage import DayBlock, InputSettings, Stage, data_root, settings
 from targets.atomic import write_bytes
@@ -112,7 +112,7 @@ class DayExtract(InputSettings, Stage):
 
 @functools.cache
 def _all_costs() -> pa.Table | None:
-    return read_all_costs(source_database())  # one scan for all days of a process
+    return prepare.costs_at_once(source_database())  # one scan for all days of a process
 
 
 class Sessions(DayExtract):

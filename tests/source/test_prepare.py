@@ -12,7 +12,7 @@ from support.comparing import query
 from support.databases import change, write_database
 
 from pipeline.errors import SourceError
-from pipeline.source.prepare import belongs_to, check_source, claim, create_indexes
+from pipeline.source.prepare import belongs_to, check_source, claim, costs_at_once, create_indexes
 from targets.database import Database, open_database
 
 INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY name"
@@ -78,6 +78,18 @@ class TestCreateIndexes:
         create_indexes(source)
         assert query(path, INDEXES) == OURS
         assert path.read_bytes() == before
+
+    def test_costs_that_have_become_many_get_one_when_they_are_read(
+        self, path: Path, source: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 1)
+        create_indexes(source)
+        costs = costs_at_once(source)
+        assert costs is not None
+        assert query(path, INDEXES) != OURS
+        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)
+        assert costs_at_once(source) is None
+        assert query(path, INDEXES) == OURS
 
     def test_what_is_missing_is_added(self, path: Path, source: Database) -> None:
         create_indexes(source)
