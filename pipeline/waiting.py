@@ -34,7 +34,7 @@ class WaitingWorker(luigi.worker.Worker):
     def run(self) -> bool:
         """Run the scheduled tasks; what others completed meanwhile counts as completed."""
         gc.freeze()  # modules and tasks stay: no need to look through them for garbage, nor to copy them in a fork
-        atexit.register(gc.freeze)  # nor at the end, which took a fifth of a second
+        atexit.register(gc.unfreeze)  # libraries written in C++ report what is left at the end as leaked
         succeeded: bool = super().run()
         for task in self._open_tasks():
             if task.complete():

@@ -52,8 +52,9 @@ class Outcome:
         return [line for line in self.log.splitlines() if line.startswith(("ERROR", "CRITICAL"))]
 
     def succeeded(self) -> Self:
-        """Itself, if the exit code is 0."""
+        """Itself, if the exit code is 0 and no library reports leaked objects at the end."""
         assert self.code == 0, f"exit code {self.code}\n{self.text}"
+        assert "leaked" not in self.text, self.text
         return self
 
 
