@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,12 +21,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    temporary, lock = _locked_sibling(path)
+    temporary, lock = create_locked(lambda: path.with_name(f".{path.name}.{secrets.token_hex(6)}{_SUFFIX}"))
     try:
         yield temporary
-        _fsync(temporary)
+        fsync(temporary)
         temporary.replace(path)
-        _fsync(path.parent)
+        fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(lock)
@@ -52,14 +52,23 @@ def sweep(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def _locked_sibling(path: Path) -> tuple[Path, int]:
-    """A new temporary file and the descriptor that holds its lock: a file without a lock has a dead writer."""
+def create_locked(new_path: Callable[[], Path]) -> tuple[Path, int]:
+    """A new file and its descriptor, which holds a lock until it is closed: a file without a lock has no writer."""
     while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_SUFFIX}")
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        # A sweep by another process may come between creation and lock, and take the file for an orphan.
-        if _lock(descriptor) and temporary.exists():
-            return temporary, descriptor
+        path = new_path()
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        # Another process may come between creation and lock, and take the file for an orphan.
+        if _lock(descriptor) and path.exists():
+            return path, descriptor
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether the writer of a file from `create_locked` still holds it. Raises `FileNotFoundError`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return not _lock(descriptor)
+    finally:
         os.close(descriptor)
 
 
@@ -71,7 +80,8 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have what is in a file or folder on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -67,7 +67,7 @@ def attribute(
     digests = sheet.digests(scope.canonical())
     found, shares = answers.find(scope, digests, sheet.lengths, refresh_before)
     statistics = Statistics(journeys=len(sheet), reused=int(found.sum()))
-    run = Run(sheet, digests, shares, settings, statistics)
+    run = Run(sheet, shares, settings, statistics)
 
     def report() -> None:
         if progress is not None:
@@ -76,7 +76,8 @@ def attribute(
     if found.all():
         report()
     else:
-        asyncio.run(_complete(run, np.flatnonzero(~found), settings, key, Recorder(answers, scope), report))
+        with answers.journal(scope) as journal:
+            asyncio.run(_complete(run, np.flatnonzero(~found), settings, key, Recorder(journal, digests), report))
         answers.merge(scope)
     return ApiResult(
         credit=_credit(journeys, sheet, shares, run.rejected),

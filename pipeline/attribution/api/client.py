@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 
 from pipeline.attribution.api.pacing import retry_after_seconds
+from pipeline.attribution.api.reading import Answer, Shares, Value, read
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.verifying import one_line
-from pipeline.attribution.api.wire import Answer, Part, Value, decode_answer
+from pipeline.attribution.api.wire import Asked, Part
 from pipeline.errors import ApiError, ApiKeyError
 
 _PARTIAL = 206
@@ -25,9 +26,12 @@ _PASSING = frozenset({408, 425})  # like the 5xx: the same request may well succ
 
 @dataclass(frozen=True)
 class Answered:
-    """Credit, which is still to be judged; `failures` is `partialFailureErrors` of a partial answer."""
+    """Credit, which is still to be judged: shares in the order asked for, or values in any order.
 
-    values: Sequence[Value]
+    `failures` is `partialFailureErrors` of a partial answer.
+    """
+
+    credit: Shares | Sequence[Value]
     seconds: float
     is_partial: bool
     failures: object
@@ -90,8 +94,11 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def ask(self, body: Sequence[Part]) -> Outcome:
-        """Send one request. Raises `ApiKeyError`, and `ApiError` for what no other request would mend."""
+    async def ask(self, body: Sequence[Part], asked: Asked) -> Outcome:
+        """Send one request, whose `body` asks for `asked`.
+
+        Raises `ApiKeyError`, and `ApiError` for what no other request would mend.
+        """
         started = time.monotonic()
         length = str(sum(len(part) for part in body))
         try:
@@ -103,23 +110,27 @@ class Client:
             return Failed("time-out", "no answer in time")
         except (aiohttp.ClientError, OSError) as error:
             return Failed("connection", f"the connection broke ({type(error).__name__})")
-        return self._outcome(response.status, response.headers, content, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return self._outcome(response.status, response.headers, content, seconds, asked)
 
-    def _outcome(self, status: int, headers: Mapping[str, str], content: bytes, seconds: float) -> Outcome:
+    def _outcome(
+        self, status: int, headers: Mapping[str, str], content: bytes, seconds: float, asked: Asked
+    ) -> Outcome:
+        answer, credit = None, None
         try:
-            answer = decode_answer(content)
+            answer, credit = read(content, asked)
         except msgspec.ValidationError as error:
-            answer, unreadable = None, Failed("wrong shape", f"an answer of the wrong shape ({one_line(str(error))})")
+            unreadable = Failed("wrong shape", f"an answer of the wrong shape ({one_line(str(error))})")
         except (msgspec.DecodeError, UnicodeDecodeError):
-            answer, unreadable = None, Failed("not JSON", "an answer that is not JSON")
+            unreadable = Failed("not JSON", "an answer that is not JSON")
         if status == 200 and answer is not None and answer.status is not None:  # noqa: PLR2004
             status = answer.status  # what HTTP calls good can still say otherwise inside
         if status in (200, _PARTIAL):
             if answer is None:
                 return unreadable
-            if answer.value is None and status != _PARTIAL:
+            if credit is None and status != _PARTIAL:
                 return Failed("wrong shape", "an answer without value")
-            return Answered(answer.value or (), seconds, status == _PARTIAL, answer.partial_failures)
+            return Answered(() if credit is None else credit, seconds, status == _PARTIAL, answer.partial_failures)
         reason = f"HTTP {status}{self._explanation(answer, content)}"
         if status in _JOURNEY_REFUSED:
             return Refused(f"HTTP {status}", reason)

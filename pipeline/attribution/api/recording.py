@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.answers import AnswerStore, Scope
+from pipeline.attribution.api.answers import AnswerJournal
 
-_Answers = tuple[Sequence[bytes], NDArray[np.int64], NDArray[np.float64]]
+_Answers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
 class Recorder:
     """Keeps answers in a thread; those that arrive during one write share the next, so a disk sync serves many."""
 
-    def __init__(self, store: AnswerStore, scope: Scope) -> None:
-        self._store = store
-        self._scope = scope
+    def __init__(self, journal: AnswerJournal, digests: pa.Array) -> None:
+        self._journal = journal
+        self._digests = digests
         self._waiting: list[tuple[_Answers, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, digests: Sequence[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
-        """Keep one answer a journey; returns once they are on disk. Raises `AttributionError` if they cannot be."""
+    async def keep(self, journeys: NDArray[np.int64], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+        """Keep the answers for `journeys`, numbers of the digests; returns once they are on disk.
+
+        Raises `AttributionError` if they cannot be.
+        """
         written = asyncio.get_running_loop().create_future()
-        self._waiting.append(((digests, lengths, shares), written))
+        self._waiting.append(((journeys, lengths, shares), written))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
         await written
@@ -34,12 +37,11 @@ class Recorder:
         while self._waiting:
             answers, written = zip(*self._waiting, strict=True)
             self._waiting = []
-            digests, lengths, shares = zip(*answers, strict=True)
+            journeys, lengths, shares = zip(*answers, strict=True)
             try:
                 await asyncio.to_thread(
-                    self._store.keep,
-                    self._scope,
-                    [digest for some in digests for digest in some],
+                    self._journal.keep,
+                    self._digests.take(pa.array(np.concatenate(journeys))),
                     np.concatenate(lengths),
                     np.concatenate(shares, axis=1),
                 )

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.attribution.api.bodies import Bodies
@@ -19,14 +18,8 @@ from pipeline.attribution.api.packing import pack
 from pipeline.attribution.api.recording import Recorder
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Statistics
-from pipeline.attribution.api.verifying import (
-    Asked,
-    UnaskedAnswerError,
-    Verdict,
-    failure_reasons,
-    judge,
-)
-from pipeline.attribution.api.wire import WireJourneys, body
+from pipeline.attribution.api.verifying import UnaskedAnswerError, Verdict, failure_reasons, judge
+from pipeline.attribution.api.wire import Asked, WireJourneys, body
 from pipeline.errors import ApiError, ApiUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -59,14 +52,13 @@ class _Request:
 class Run:
     """Asks for journeys until each is answered or rejected.
 
-    Journeys are numbers of `sheet`, `digests` and `shares` are theirs; `shares` is filled with what is
+    Journeys are numbers of `sheet`, `shares` are theirs, which are filled with what is
     answered.
     """
 
     def __init__(
         self,
         sheet: WireJourneys,
-        digests: pa.Array,
         shares: NDArray[np.float64],
         settings: ApiSettings,
         statistics: Statistics,
@@ -74,7 +66,6 @@ class Run:
         self.rejected: dict[int, str] = {}
         self.statistics = statistics
         self._sheet = sheet
-        self._digests = digests
         self._shares = shares
         self._settings = settings
         self._gate = Gate(settings.concurrency, settings.requests_per_second, settings.backoff)
@@ -137,13 +128,14 @@ class Run:
             parts = body(self._sheet.fragments(request.journeys).json, self._settings.scope.redistribution)
         else:
             parts = await self._bodies.take(request.number)
+        asked = self._sheet.asked(request.journeys)
         while True:
             async with self._gate.slot():  # held until the answer is on disk: what is in flight is what a kill can lose
                 sent_at = time.monotonic()
                 self.statistics.requests += 1
-                outcome = await client.ask(parts)
+                outcome = await client.ask(parts, asked)
                 if isinstance(outcome, Answered):
-                    outcome = await self._take(request, outcome, recorder)
+                    outcome = await self._take(request, asked, outcome, recorder)
             match outcome:
                 case Answered():
                     return []
@@ -161,25 +153,25 @@ class Run:
                     self._retry(cause, reason, pause)
                     await self._gate.sleep(pause)
 
-    async def _take(self, request: _Request, answer: Answered, recorder: Recorder) -> Answered | Failed:
+    async def _take(self, request: _Request, asked: Asked, answer: Answered, recorder: Recorder) -> Answered | Failed:
         """Keep what can be believed; the other journeys are asked for again, or rejected when that was done."""
         journeys = request.journeys
-        sheet = self._sheet
-        asked = Asked(sheet.conv_ids(journeys), sheet.session_ids(journeys), sheet.lengths[journeys])
         try:
-            verdict = judge(answer.values, asked)
+            verdict = judge(answer.credit, asked)
         except UnaskedAnswerError as error:
             return Failed("answer about something else", str(error))
         if len(verdict.bad) == len(journeys) > 1 and not answer.is_partial:
             return Failed("bad credit", next(iter(verdict.bad.values())))
-        good = np.ones(len(journeys), dtype=bool)
-        good[[*verdict.bad]] = False
-        if good.any():
-            shares = verdict.shares[:, np.repeat(good, asked.lengths)]
-            digests = self._digests.take(pa.array(journeys[good])).to_pylist()
-            await recorder.keep(digests, asked.lengths[good], shares)
-            self._shares[:, sheet.rows(journeys[good])] = shares
-            self.statistics.answered += int(good.sum())
+        good, lengths, rows, shares = journeys, asked.lengths, asked.sessions.rows, verdict.shares
+        if verdict.bad:
+            is_good = np.ones(len(journeys), dtype=bool)
+            is_good[[*verdict.bad]] = False
+            of_good = np.repeat(is_good, lengths)
+            good, lengths, rows, shares = journeys[is_good], lengths[is_good], rows[of_good], shares[:, of_good]
+        if len(good):
+            await recorder.keep(good, lengths, shares)
+            self._shares[:, rows] = shares
+            self.statistics.answered += len(good)
         self.statistics.latencies.append(answer.seconds)
         self._gate.succeeded()
         self._alive()
@@ -188,11 +180,12 @@ class Run:
 
     def _set_aside(self, request: _Request, verdict: Verdict, asked: Asked, answer: Answered) -> None:
         """Ask again for the journeys without a believable answer, or reject them if that was done."""
-        conv_ids = [asked.conv_ids[number] for number in verdict.absent]
-        said = failure_reasons(answer.failures, conv_ids) if answer.is_partial else {}
+        conv_ids = asked.conversions.to_list() if verdict.bad else []
+        absent = [conv_ids[number] for number in verdict.absent]
+        said = failure_reasons(answer.failures, absent) if answer.is_partial else {}
         for number, problem in verdict.bad.items():
             journey = int(request.journeys[number])
-            failed_by_api = said.get(asked.conv_ids[number])
+            failed_by_api = said.get(conv_ids[number])
             self._bad_answers[journey] += 1
             most = _ASKED_IF_ANSWERED_BADLY if failed_by_api is None else _ASKED_IF_API_FAILS_IT
             if self._bad_answers[journey] >= most:

@@ -11,31 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.wire import Value
+from pipeline.attribution.api.reading import Shares, Value
+from pipeline.attribution.api.wire import Asked
 
 PHASES = ("initializer", "holder", "closer", "ihc")
 """The rows of every array of shares in this package; its columns are sessions."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a request asked for.
-
-    Attributes:
-        conv_ids: of each journey.
-        session_ids: of each session, journeys one after the other.
-        lengths: sessions of each journey, int64, at least 1.
-
-    """
-
-    conv_ids: Sequence[str]
-    session_ids: Sequence[str]
-    lengths: NDArray[np.int64]
-
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        """The first session of each journey, int64."""
-        return np.cumsum(self.lengths) - self.lengths
 
 
 @dataclass(frozen=True)
@@ -59,60 +39,57 @@ class UnaskedAnswerError(Exception):
     """The answer is about conversions that nobody asked for, so none of it can be believed."""
 
 
-def judge(values: Sequence[Value], asked: Asked) -> Verdict:
-    """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    shares = np.full((len(PHASES), len(asked.session_ids)), np.nan)
-    rows, bad, absent = _rows(values, asked)
-    shares[:, rows] = np.array(
-        [
-            [value.initializer for value in values],
-            [value.holder for value in values],
-            [value.closer for value in values],
-            [value.ihc for value in values],
-        ]
-    )
+def judge(credit: Shares | Sequence[Value], asked: Asked) -> Verdict:
+    """Compare an answer with what was asked. Raises `UnaskedAnswerError`.
+
+    `credit` are the shares of all sessions in the order asked for, or values in any order.
+    """
+    shares, bad, absent = (credit, {}, []) if isinstance(credit, np.ndarray) else _assigned(credit, asked)
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)
     return Verdict(shares, bad, absent)
 
 
-def _rows(values: Sequence[Value], asked: Asked) -> tuple[Any, dict[int, str], list[int]]:
-    """The session that each value is about; the journeys whose sessions are not those asked for; the absent ones."""
-    conversions = np.repeat(np.array(asked.conv_ids, dtype=object), asked.lengths).tolist()
-    if [value.session_id for value in values] == asked.session_ids and [
-        value.conversion_id for value in values
-    ] == conversions:
-        return slice(None), {}, []  # the usual case: everything, in the order of the request
-    row_of = {key: row for row, key in enumerate(zip(conversions, asked.session_ids, strict=True))}
-    journey_of = {conversion: journey for journey, conversion in enumerate(asked.conv_ids)}
+def _assigned(values: Sequence[Value], asked: Asked) -> tuple[Shares, dict[int, str], list[int]]:
+    """The shares of each session; the journeys whose sessions are not those asked for; the absent ones."""
+    session_ids, conv_ids = asked.sessions.to_list(), asked.conversions.to_list()
+    keys = zip(asked.conversion_of_session.to_list(), session_ids, strict=True)
+    row_of = {key: row for row, key in enumerate(keys)}
+    journey_of = {conversion: journey for journey, conversion in enumerate(conv_ids)}
     bad: dict[int, str] = {}
-    rows = []
-    answered = np.zeros(len(conversions), dtype=bool)
+    rows, credit = [], []
+    answered = np.zeros(len(session_ids), dtype=bool)
+    is_absent = np.ones(len(conv_ids), dtype=bool)
     for value in values:
         journey = journey_of.get(value.conversion_id)
         if journey is None:
             raise UnaskedAnswerError(f"an answer about conversion {value.conversion_id}, which nobody asked for")
+        is_absent[journey] = False
         row = row_of.get((value.conversion_id, value.session_id))
         if row is None:
             bad[journey] = f"the answer has session {value.session_id}, which is not in the journey"
-            row = int(asked.starts[journey])
-        elif answered[row]:
+            continue
+        if answered[row]:
             bad[journey] = f"the answer has session {value.session_id} twice"
         answered[row] = True
         rows.append(row)
+        credit.append((value.initializer, value.holder, value.closer, value.ihc))
     lacking = asked.lengths - np.add.reduceat(answered, asked.starts, dtype=np.int64)
     for journey in np.flatnonzero(lacking).tolist():
         bad.setdefault(
             journey, f"the answer lacks {lacking[journey]} of the journey's {asked.lengths[journey]} sessions"
         )
-    return rows, bad, np.flatnonzero(lacking == asked.lengths).tolist()
+    shares = np.full((len(PHASES), len(session_ids)), np.nan)
+    shares[:, rows] = np.array(credit).reshape(-1, len(PHASES)).T
+    return shares, bad, np.flatnonzero(is_absent).tolist()
 
 
 def _implausible(shares: NDArray[np.float64], asked: Asked) -> Iterator[tuple[int, str]]:
     """The journeys whose numbers cannot be credit."""
-    within = ((shares >= 0) & (shares <= 1)).all(axis=0)  # NaN is not
-    for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
-        yield journey, "the answer has credit that is no number in 0..1"
+    if not (shares.min() >= 0 and shares.max() <= 1):  # NaN is neither
+        within = ((shares >= 0) & (shares <= 1)).all(axis=0)
+        for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
+            yield journey, "the answer has credit that is no number in 0..1"
     tolerance = np.maximum(0.01, 0.00005 * asked.lengths)  # contracts section 4
     sums = np.add.reduceat(shares, asked.starts, axis=1)
     off = np.abs(sums - 1) > tolerance

@@ -1,4 +1,4 @@
-"""The wire format of the API: request bodies straight from the journeys' columns, typed answers."""
+"""The wire format of the API's requests: their bodies straight from the journeys' columns."""
 
 from __future__ import annotations
 
@@ -19,33 +19,54 @@ _SESSIONS_A_BLOCK = 15_000  # some 5 MB of JSON: digests of any number of journe
 _NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
 
 
-class Value(msgspec.Struct, gc=False):
-    """The credit of one session of one conversion, each number in 0..1."""
+@dataclass(frozen=True)
+class Ids:
+    """Some of the ids of a column, by their rows in it; nothing is copied before it is asked for."""
 
-    conversion_id: str
-    session_id: str
-    initializer: float
-    holder: float
-    closer: float
-    ihc: float
+    column: pa.StringArray
+    rows: NDArray[np.int64]
 
+    def __len__(self) -> int:
+        return len(self.rows)
 
-class Answer(msgspec.Struct):
-    """What the API answers; what it may leave out is optional, so that an error still decodes."""
+    def to_list(self) -> list[str]:
+        """The ids."""
+        ids: list[str] = self.column.take(pa.array(self.rows)).to_pylist()
+        return ids
 
-    value: list[Value] | None = None
-    status: int | None = msgspec.field(name="statusCode", default=None)
-    partial_failures: Any = msgspec.field(name="partialFailureErrors", default=None)
-    message: Any = None
-    error: Any = None
-
-
-_decoder = msgspec.json.Decoder(Answer)
+    def spans(self) -> tuple[pa.Buffer, NDArray[np.int64], NDArray[np.int64]]:
+        """UTF-8 bytes, and where in them each id begins and how many it has."""
+        offsets = byte_offsets(self.column)
+        begins = offsets[self.rows]
+        return self.column.buffers()[2], begins, offsets[self.rows + 1] - begins
 
 
-def decode_answer(body: bytes) -> Answer:
-    """The typed answer. Raises `msgspec.DecodeError` (not JSON) or `msgspec.ValidationError` (wrong types)."""
-    return _decoder.decode(body)
+@dataclass(frozen=True)
+class Asked:
+    """What a request asked for.
+
+    Attributes:
+        conversions: of each journey.
+        sessions: of each session, journeys one after the other.
+        lengths: sessions of each journey, int64, at least 1.
+        is_plain: whether every id is the same between the quotes of a JSON string.
+
+    """
+
+    conversions: Ids
+    sessions: Ids
+    lengths: NDArray[np.int64]
+    is_plain: bool = True
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The first session of each journey, int64."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    @property
+    def conversion_of_session(self) -> Ids:
+        """The conversion of each session."""
+        return Ids(self.conversions.column, np.repeat(self.conversions.rows, self.lengths))
 
 
 @dataclass(frozen=True)
@@ -89,13 +110,16 @@ class WireJourneys:
 
     def conv_ids(self, journeys: NDArray[np.int64]) -> list[str]:
         """The conversion of each of `journeys`."""
-        ids: list[str] = self._conv_id.take(pa.array(journeys)).to_pylist()
-        return ids
+        return Ids(self._conv_id, journeys).to_list()
 
-    def session_ids(self, journeys: NDArray[np.int64]) -> list[str]:
-        """The session ids of `journeys`, one journey after the other."""
-        ids: list[str] = self._session_id.take(pa.array(self.rows(journeys))).to_pylist()
-        return ids
+    def asked(self, journeys: NDArray[np.int64]) -> Asked:
+        """What a request for `journeys` asks for."""
+        return Asked(
+            conversions=Ids(self._conv_id, journeys),
+            sessions=Ids(self._session_id, self.rows(journeys)),
+            lengths=self.lengths[journeys],
+            is_plain=self._wire_conv_id is self._conv_id and self._wire_session_id is self._session_id,
+        )
 
     def rows(self, journeys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The table's rows of `journeys`, one journey after the other."""
@@ -115,9 +139,8 @@ class WireJourneys:
             self._endings.take(self._ending.take(rows)),
             "",
         )
-        _, offsets, data = objects.buffers()
-        ends = np.frombuffer(offsets, dtype=np.int32)[np.append(0, np.cumsum(lengths))]
-        return Fragments(json=memoryview(data or b""), ends=ends.tolist())
+        ends = byte_offsets(objects)[np.append(0, np.cumsum(lengths))]
+        return Fragments(json=memoryview(objects.buffers()[2] or b""), ends=ends.tolist())
 
     def digests(self, scope: bytes) -> pa.Array:
         """One digest a journey, binary(16), of `scope` and of everything that would be sent of the journey."""
@@ -132,6 +155,12 @@ class WireJourneys:
         return pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(DIGEST_BYTES), len(self), [None, pa.py_buffer(bytes(digests))]
         )
+
+
+def byte_offsets(texts: pa.StringArray | pa.LargeBinaryArray) -> NDArray[Any]:
+    """Where each of `texts` begins in their bytes, and at last where the last one ends."""
+    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
+    return np.frombuffer(texts.buffers()[1], dtype=width)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def body(sessions: memoryview, redistribution: bytes | None) -> list[Part]:

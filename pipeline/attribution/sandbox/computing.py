@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.attribution.api.reading import Value
 from pipeline.attribution.api.redistribution import Redistribution, redistribute
-from pipeline.attribution.api.wire import Value
 from pipeline.attribution.models import IHC_LOCAL, EmbeddedModel, ihc_parameters, load_model
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.sandbox.rounding import rounded

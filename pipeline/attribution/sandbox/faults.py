@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from pipeline.attribution.api.wire import Value
+from pipeline.attribution.api.reading import Value
 
 _MARK = 0.987654321
 """Stands in a value until it is encoded, where JSON of its type could not."""

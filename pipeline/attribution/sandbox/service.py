@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from pipeline.attribution.api.wire import Value
+from pipeline.attribution.api.reading import Value
 from pipeline.attribution.sandbox.computing import RefusedRequestError, compute, decode_request
 from pipeline.attribution.sandbox.faults import INSTEAD, PARTIAL, TAMPERINGS, Faults, tampered
 

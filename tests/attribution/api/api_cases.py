@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.attribution.api.answers import AnswerStore
 from pipeline.attribution.api.attribution import ApiResult, attribute
 from pipeline.attribution.api.settings import ApiSettings
+from pipeline.attribution.api.wire import Asked, Ids
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
 from pipeline.attribution.sandbox.faults import Faults
@@ -53,6 +54,14 @@ def reference_lengths(count: int, seed: int = 1) -> list[int]:
     shares = np.array(SHARES)
     drawn: list[int] = np.random.default_rng(seed).choice(LENGTHS, count, p=shares / shares.sum()).tolist()
     return drawn
+
+
+def asked(conv_ids: Sequence[str], session_ids: Sequence[str], lengths: Sequence[int]) -> Asked:
+    conversions, sessions = (
+        Ids(pa.array(["not asked for", *ids], pa.string()), np.arange(1, len(ids) + 1))
+        for ids in (conv_ids, session_ids)
+    )
+    return Asked(conversions, sessions, np.array(lengths))
 
 
 def embedded_credit(journeys: pa.Table) -> pa.Table:

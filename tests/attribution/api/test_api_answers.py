@@ -34,6 +34,11 @@ def answers(first: int, count: int, seed: int = 1) -> Answers:
     return Answers([number.to_bytes(16, "big") for number in range(first, first + count)], lengths, shares)
 
 
+def keep(store: AnswerStore, digests: list[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    with store.journal(SCOPE) as journal:
+        journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+
+
 def find(
     store: AnswerStore, wanted: Answers, scope: Scope = SCOPE, refresh_before: int | None = None
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -60,7 +65,7 @@ def test_what_was_kept_is_found_by_journey(store: AnswerStore) -> None:
     kept = answers(0, 100)
     for start in range(0, 100, 10):
         columns = slice(int(kept.lengths[:start].sum()), int(kept.lengths[: start + 10].sum()))
-        store.keep(SCOPE, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
+        keep(store, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
     found, shares = find(store, kept)
     assert found.all()
     assert (shares == kept.shares).all()
@@ -76,7 +81,7 @@ def test_what_was_kept_is_found_by_journey(store: AnswerStore) -> None:
 
 
 def test_scopes_are_apart(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 5))
+    keep(store, *answers(0, 5))
     for other in (
         Scope("https://other.example/v1", "default"),
         Scope("https://api.example/v1", "mine"),
@@ -86,10 +91,10 @@ def test_scopes_are_apart(store: AnswerStore) -> None:
 
 
 def test_the_newest_answer_counts_before_and_after_merging(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 20, seed=1))
+    keep(store, *answers(0, 20, seed=1))
     time.sleep(0.005)
     newer = answers(5, 10, seed=2)
-    store.keep(SCOPE, *newer)
+    keep(store, *newer)
     for _ in range(2):
         assert (find(store, newer)[1] == newer.shares).all()
         store.merge(SCOPE)
@@ -98,11 +103,11 @@ def test_the_newest_answer_counts_before_and_after_merging(store: AnswerStore) -
 
 
 def test_answers_before_a_moment_are_not_used_when_told_so(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 5))
+    keep(store, *answers(0, 5))
     time.sleep(0.005)
     moment = time.time_ns() // 1_000_000
     time.sleep(0.005)
-    store.keep(SCOPE, *answers(3, 5))
+    keep(store, *answers(3, 5))
     found, _ = find(store, answers(0, 8), refresh_before=moment)
     assert found.tolist() == [False] * 3 + [True] * 5
     digests = pa.array(answers(0, 9).digests, pa.binary(16))
@@ -117,7 +122,7 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
     ends = np.append(0, np.cumsum(kept.lengths))
     for start in range(0, 200, 10):
         columns = slice(int(ends[start]), int(ends[start + 10]))
-        store.keep(SCOPE, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
+        keep(store, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
     store.merge(SCOPE)
     assert [pq.read_metadata(path).num_rows for path in files(store)].count(60) == 3
     assert (find(store, kept)[1] == kept.shares).all()
@@ -137,7 +142,8 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
 def test_a_damaged_file_is_named_with_the_remedy(
     store: AnswerStore, damage: Callable[[bytes], bytes], reason: str
 ) -> None:
-    store.keep(SCOPE, *answers(0, 100))
+    keep(store, *answers(0, 100))
+    store.merge(SCOPE)
     path = files(store)[0]
     path.write_bytes(damage(path.read_bytes()))
     remedy = "move it away and run again, which asks the API for the journeys in it once more"
@@ -146,7 +152,7 @@ def test_a_damaged_file_is_named_with_the_remedy(
 
 
 def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 5))
+    keep(store, *answers(0, 5))
     foreign = files(store)[0].with_name("foreign.parquet")
     pq.write_table(pa.table({"a": [1]}), foreign)
     with pytest.raises(UnreadableTargetError, match=r"foreign\.parquet is .*it is not a file of answers"):
@@ -155,7 +161,7 @@ def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
 
 def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
     kept = answers(0, 5)
-    store.keep(SCOPE, *kept)
+    keep(store, *kept)
     with pytest.raises(UnreadableTargetError, match="not as long as their journeys"):
         find(store, kept._replace(lengths=kept.lengths + 1))
 
@@ -163,15 +169,15 @@ def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "answers").write_text("a file")
     with pytest.raises(AttributionError, match=r"cannot be kept in .*make room or set DATA_DIR"):
-        AnswerStore(tmp_path / "answers").keep(SCOPE, *answers(0, 1))
+        keep(AnswerStore(tmp_path / "answers"), *answers(0, 1))
 
 
 def test_pruning_forgets_all_or_the_old(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 5))
+    keep(store, *answers(0, 5))
     time.sleep(0.005)
     moment = time.time_ns() // 1_000_000
     time.sleep(0.005)
-    store.keep(SCOPE, *answers(5, 5))
+    keep(store, *answers(5, 5))
     store.merge(SCOPE)
     assert store.prune(SCOPE, before=moment) == 5
     assert find(store, answers(0, 10))[0].tolist() == [False] * 5 + [True] * 5
@@ -181,21 +187,87 @@ def test_pruning_forgets_all_or_the_old(store: AnswerStore) -> None:
 
 
 def test_contents_say_what_is_kept_without_any_key(store: AnswerStore) -> None:
-    store.keep(SCOPE, *answers(0, 5))
-    store.keep(SCOPE, *answers(3, 5))
+    keep(store, *answers(0, 5))
+    keep(store, *answers(3, 5))
     (contents,) = store.contents()
     assert (contents.scope, contents.journeys, contents.files) == (SCOPE, 8, 2)
     assert contents.bytes == sum(path.stat().st_size for path in files(store))
     assert contents.oldest <= contents.newest <= time.time_ns() // 1_000_000
 
 
+def test_answers_are_found_while_their_run_is_going_on(store: AnswerStore) -> None:
+    with store.journal(SCOPE) as journal:
+        for start in (0, 5):
+            digests, lengths, shares = answers(start, 5)
+            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+            assert find(store, answers(0, 10))[0].sum() == start + 5
+        store.merge(SCOPE)  # by another run
+        assert [path.suffix for path in files(store)] == [".journal"]
+        with pytest.raises(AttributionError, match=r"a run is keeping answers in .* right now; prune them when it has"):
+            store.prune(SCOPE)
+    store.merge(SCOPE)
+    assert [path.suffix for path in files(store)] == [".parquet"]
+    assert find(store, answers(0, 10))[0].all()
+
+
+def test_a_journal_of_which_a_kill_left_a_part_is_used_and_merged(store: AnswerStore) -> None:
+    with store.journal(SCOPE) as journal:
+        for start in (0, 5):
+            digests, lengths, shares = answers(start, 5)
+            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+    (path,) = files(store)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert find(store, answers(0, 10))[0].tolist() == [True] * 5 + [False] * 5
+    store.merge(SCOPE)
+    assert find(store, answers(0, 10))[0].tolist() == [True] * 5 + [False] * 5
+    assert [path.suffix for path in files(store)] == [".parquet"]
+
+
+def test_a_journal_without_any_whole_answer_is_removed(store: AnswerStore) -> None:
+    keep(store, *answers(0, 5))
+    (path,) = files(store)
+    path.write_bytes(path.read_bytes()[:10])
+    assert [*store.contents()] == []
+    store.merge(SCOPE)
+    assert files(store) == []
+
+
+def test_a_damaged_journal_is_named_with_the_remedy(store: AnswerStore) -> None:
+    with store.journal(SCOPE) as journal:
+        for start in (0, 5):
+            digests, lengths, shares = answers(start, 5)
+            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+    (path,) = files(store)
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnreadableTargetError, match=r"\.journal is .*record 0 has a wrong checksum\); move it away"):
+        find(store, answers(0, 5))
+
+
+def test_a_large_journal_is_followed_by_another(store: AnswerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.attribution.api.answers._JOURNAL_BYTES", 2_000)
+    kept = answers(0, 200)
+    ends = np.append(0, np.cumsum(kept.lengths))
+    with store.journal(SCOPE) as journal:
+        for start in range(0, 200, 10):
+            columns = slice(int(ends[start]), int(ends[start + 10]))
+            digests = pa.array(kept.digests[start : start + 10], pa.binary(16))
+            journal.keep(digests, kept.lengths[start : start + 10], kept.shares[:, columns])
+    assert len(files(store)) == 10
+    assert (find(store, kept)[1] == kept.shares).all()
+    store.merge(SCOPE)
+    assert len(files(store)) == 1
+    assert (find(store, kept)[1] == kept.shares).all()
+
+
 WRITER = """
 import sys, pathlib
 sys.path.insert(0, {here!r})
-from test_api_answers import AnswerStore, SCOPE, answers
+from test_api_answers import AnswerStore, SCOPE, answers, keep
 store = AnswerStore(pathlib.Path(sys.argv[1]))
 for start in range(int(sys.argv[2]), int(sys.argv[3]), 10):
-    store.keep(SCOPE, *answers(start, 10, seed=start))
+    keep(store, *answers(start, 10, seed=start))
     print(start, flush=True)
     if start % 50 == 0:
         store.merge(SCOPE)
@@ -229,5 +301,5 @@ def test_what_was_kept_survives_sigkill(store: AnswerStore) -> None:
             writer.send_signal(signal.SIGKILL)
         for start in kept:
             assert find(store, answers(start, 10))[0].all()
-    store.keep(SCOPE, *answers(9000, 1))
+    keep(store, *answers(9000, 1))
     assert [path for path in files(store) if path.name.startswith(".")] == []

@@ -8,20 +8,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from api_cases import asked
 
+from pipeline.attribution.api.reading import Value
 from pipeline.attribution.api.verifying import (
-    Asked,
     UnaskedAnswerError,
     failure_reasons,
     judge,
     normalise,
     one_line,
 )
-from pipeline.attribution.api.wire import Value
 
 REAL = Path(__file__).parents[4] / "shared" / "real" / "responses.csv"
 
-ASKED = Asked(["c1", "c2"], ["a", "b", "c"], np.array([2, 1]))
+ASKED = asked(["c1", "c2"], ["a", "b", "c"], [2, 1])
 
 
 def good() -> list[Value]:
@@ -92,16 +92,16 @@ def test_the_tolerance_of_a_short_journey_is_one_hundredth(error: float, is_bad:
 @pytest.mark.parametrize(("error", "is_bad"), [(0.099, False), (0.101, True)])
 def test_the_tolerance_of_a_long_journey_grows_with_its_sessions(error: float, is_bad: bool) -> None:  # noqa: FBT001
     count = 2000
-    asked = Asked(["c"], [str(number) for number in range(count)], np.array([count]))
+    question = asked(["c"], [str(number) for number in range(count)], [count])
     ihc = np.full(count, (1 - error) / count).tolist()
     even = 1 / count
     values = [Value("c", str(number), even, 0.0, even, ihc[number]) for number in range(count)]
-    assert bool(judge(values, asked).bad) == is_bad
+    assert bool(judge(values, question).bad) == is_bad
 
 
 def test_the_same_session_may_be_in_two_journeys() -> None:
-    asked = Asked(["c1", "c2"], ["a", "a"], np.array([1, 1]))
-    assert judge([Value("c2", "a", 1.0, 0.0, 1.0, 1.0), Value("c1", "a", 1.0, 0.0, 1.0, 1.0)], asked).bad == {}
+    question = asked(["c1", "c2"], ["a", "a"], [1, 1])
+    assert judge([Value("c2", "a", 1.0, 0.0, 1.0, 1.0), Value("c1", "a", 1.0, 0.0, 1.0, 1.0)], question).bad == {}
 
 
 def test_normalised_credit_sums_to_one_or_zero() -> None:
@@ -160,9 +160,9 @@ def test_the_published_answers_are_believed() -> None:
             for row in request
         ]
         conversions = list(dict.fromkeys(value.conversion_id for value in values))
-        lengths = np.array([sum(value.conversion_id == name for value in values) for name in conversions])
+        lengths = [sum(value.conversion_id == name for value in values) for name in conversions]
         ordered = [value for name in conversions for value in values if value.conversion_id == name]
-        verdict = judge(values, Asked(conversions, [value.session_id for value in ordered], lengths))
+        verdict = judge(values, asked(conversions, [value.session_id for value in ordered], lengths))
         assert verdict.bad == {}
         journeys += len(conversions)
     assert journeys > 900

@@ -3,13 +3,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 from api_cases import CHANNELS, make_journeys, reference_lengths
 
-from pipeline.attribution.api.wire import WireJourneys, body, decode_answer
+from pipeline.attribution.api.wire import WireJourneys, body
 from pipeline.journeys.schema import JOURNEYS
 
 SCOPE = b"scope"
@@ -158,20 +157,3 @@ def test_without_journeys_there_are_no_digests() -> None:
     sheet = WireJourneys(JOURNEYS.empty_table())
     assert len(sheet) == 0
     assert len(sheet.digests(SCOPE)) == 0
-
-
-def test_an_answer_decodes_to_its_types() -> None:
-    answer = decode_answer(
-        b'{"statusCode":206,"value":[{"conversion_id":"c","session_id":"s","initializer":1,"holder":0,"closer":1.0,'
-        b'"ihc":1,"more":"is ignored"}],"partialFailureErrors":["x"]}'
-    )
-    assert answer.status == 206
-    assert answer.partial_failures == ["x"]
-    assert answer.value is not None
-    assert (answer.value[0].session_id, answer.value[0].ihc) == ("s", 1.0)
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>", b'{"value":[{"conversion_id":"c"', b'{"value":[NaN]}'])
-def test_what_is_not_json_does_not_decode(content: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        decode_answer(content)

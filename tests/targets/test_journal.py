@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from targets.atomic import is_locked
+from targets.journal import SUFFIX, DamagedRecordError, Journal, read_journal
+
+RECORDS = [b"one", b"", b"three" * 1000, b"\0" * 100]
+
+
+def written(folder: Path) -> Path:
+    with Journal(folder) as journal:
+        for record in RECORDS:
+            journal.append(record)
+    (path,) = folder.iterdir()
+    assert path.suffix == SUFFIX
+    assert path.stat().st_size == journal.size
+    return path
+
+
+def test_records_come_back_in_order(tmp_path: Path) -> None:
+    assert read_journal(written(tmp_path / "new" / "folder")) == RECORDS
+
+
+def test_without_records_there_is_no_file(tmp_path: Path) -> None:
+    with Journal(tmp_path):
+        pass
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_journal_is_locked_until_it_is_closed_and_readable_before(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal, Journal(tmp_path) as other:
+        journal.append(b"one")
+        (path,) = tmp_path.iterdir()
+        assert is_locked(path)
+        assert read_journal(path) == [b"one"]
+        journal.append(b"two")
+        other.append(b"three")
+        assert read_journal(path) == [b"one", b"two"]
+        assert len([*tmp_path.iterdir()]) == 2
+    assert not is_locked(path)
+
+
+def test_a_record_that_was_cut_off_anywhere_is_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    content = path.read_bytes()
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        whole = read_journal(path)
+        assert whole == RECORDS[: len(whole)]
+        assert len(whole) < len(RECORDS)
+        path.write_bytes(content[:size] + bytes(100))  # as a power cut may leave it
+        try:
+            assert read_journal(path)[: len(whole)] == whole
+        except DamagedRecordError as error:
+            assert f"record {len(whole)}" in str(error)  # noqa: PT017 - either is right, by where the cut is
+
+
+@pytest.mark.parametrize("bit", [1, 128])
+def test_a_changed_byte_is_never_taken_for_a_record(tmp_path: Path, bit: int) -> None:
+    path = written(tmp_path)
+    content = path.read_bytes()
+    for place in [*range(200), *range(200, len(content), 37)]:
+        path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+        with pytest.raises(DamagedRecordError, match=r"^record \d has a wrong checksum$"):
+            read_journal(path)
+
+
+def test_records_survive_sigkill(tmp_path: Path) -> None:
+    script = """
+import sys, pathlib
+from targets.journal import Journal
+journal = Journal(pathlib.Path(sys.argv[1]))
+for number in range(10**6):
+    journal.append(str(number).encode() * 1000)
+    print(number, flush=True)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        assert writer.stdout is not None
+        for _ in range(20):
+            last = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+    (path,) = tmp_path.iterdir()
+    assert not is_locked(path)
+    records = read_journal(path)
+    assert len(records) > last
+    assert records == [str(number).encode() * 1000 for number in range(len(records))]
