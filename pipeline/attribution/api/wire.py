@@ -129,10 +129,11 @@ class WireJourneys:
         """The sessions of `journeys` as JSON."""
         lengths = self.lengths[journeys]
         rows = pa.array(self.rows(journeys))
+        beginnings = pc.binary_join_element_wise(
+            '{"conversion_id":"', self._wire_conv_id.take(pa.array(journeys)), '","session_id":"', ""
+        )
         objects = pc.binary_join_element_wise(
-            '{"conversion_id":"',
-            self._wire_conv_id.take(pa.array(np.repeat(journeys, lengths))),
-            '","session_id":"',
+            beginnings.take(pa.array(np.repeat(np.arange(len(journeys)), lengths))),
             self._wire_session_id.take(rows),
             '","timestamp":"',
             self._time.take(rows).cast(pa.timestamp("s")).cast(pa.string()),
