@@ -9,6 +9,7 @@ answer that differs in anything is decoded and compared value by value, to the s
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -188,8 +189,13 @@ def _windows(text: bytes | pa.Buffer, places: NDArray[np.int64], width: int) -> 
     """A row for the `width` bytes of `text` from each of `places` on."""
     if not width:
         return np.empty((len(places), 0), dtype=np.uint8)
-    windows = np.ndarray((max(0, len(text) - width + 1),), f"V{width}", text, strides=(1,))
+    windows = np.ndarray((max(0, len(text) - width + 1),), _bytes(width), text, strides=(1,))
     return windows[places].view(np.uint8).reshape(len(places), width)
+
+
+@cache
+def _bytes(width: int) -> np.dtype[np.void]:
+    return np.dtype((np.void, width))
 
 
 def _numbers(digits: NDArray[Any], widths: NDArray[Any]) -> Shares:
@@ -200,7 +206,8 @@ def _numbers(digits: NDArray[Any], widths: NDArray[Any]) -> Shares:
     has_point = digits >> _WORD & 0xFF == ord(".") ^ ord("0")
     whole, digits = digits & 0xFF, digits & ~np.uint64(0xFF00)
     is_digits = (digits | digits + _ONES * np.uint8(0x80 - 10)) & (_ONES << 7) == 0
-    if not (is_digits & np.where(has_point, widths > len("0."), widths == 1)).all():
+    is_width = (widths > len("0.")) & has_point | (widths == 1) & ~has_point
+    if not (is_digits & is_width).all():
         raise _UnusualError
     # Neighbours are joined to numbers of two, then four, then eight digits, of which the point's is the second one.
     digits = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF
