@@ -43,10 +43,9 @@ class Journal:
             self._folder.mkdir(parents=True, exist_ok=True)
             _, self._descriptor = create_locked(lambda: self._folder / f"{secrets.token_hex(16)}{SUFFIX}")
             fsync(self._folder)
-        for part in (_head(record), record):
-            rest = memoryview(part)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        rest = memoryview(_head(record) + record)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
         os.fdatasync(self._descriptor)
         self.size += _HEAD.size + len(record)
 

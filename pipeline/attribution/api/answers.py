@@ -46,7 +46,7 @@ the second, and so on.
 
 T = TypeVar("T")
 
-_JOURNAL_BYTES = 64 * 2**20
+_JOURNAL_BYTES = 4 * 2**20
 _SMALL = 2_000  # journeys: a file with fewer is merged with the others, so there is about one file per so many
 _MERGED = 20_000  # journeys: about so many are merged at a time, which bounds memory
 _SCOPE = b"scope"
@@ -231,11 +231,14 @@ class AnswerStore:
 
 
 class AnswerJournal:
-    """Answers on disk as they arrive; a new file whenever one is so large that merging it would take much memory."""
+    """Answers on disk as they arrive; a new file whenever one is so large that merging it would take much memory.
+
+    The first record of a file is its scope, the others are record batches of `SEGMENT`.
+    """
 
     def __init__(self, folder: Path, scope: Scope) -> None:
         self._folder = folder
-        self._schema = SEGMENT.with_metadata({_SCOPE: scope.canonical()})
+        self._scope = scope
         self._journal = Journal(folder)
 
     def keep(self, digests: pa.Array, lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
@@ -249,14 +252,14 @@ class AnswerJournal:
         texts = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(numbers)]
         )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self._schema) as stream:
-            stream.write(pa.record_batch([digests, pa.array(answered_at), texts], schema=self._schema))
+        rows = pa.record_batch([digests, pa.array(answered_at), texts], schema=SEGMENT)
         try:
             if self._journal.size > _JOURNAL_BYTES:
                 self._journal.close()
                 self._journal = Journal(self._folder)
-            self._journal.append(memoryview(sink.getvalue()))
+            if not self._journal.size:
+                self._journal.append(self._scope.canonical())
+            self._journal.append(memoryview(rows.serialize()))
         except OSError as error:
             raise _not_kept(self._folder, error) from error
 
@@ -316,10 +319,9 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
     """Some columns of a file; of a journal that is being written, as far as it is on disk."""
     try:
         if path.suffix == SUFFIX:
-            tables = [pa.ipc.open_stream(record).read_all() for record in read_journal(path)]
-            rows = pa.concat_tables(tables) if tables else SEGMENT.empty_table()
-            if not rows.schema.equals(SEGMENT):
-                raise _damaged(path, "it is not a journal of answers")
+            scope, *records = read_journal(path) or [memoryview(b"")]
+            batches = [pa.ipc.read_record_batch(record, SEGMENT) for record in records]
+            rows = pa.Table.from_batches(batches, SEGMENT).replace_schema_metadata({_SCOPE: bytes(scope)})
             return rows.select(columns)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SEGMENT):

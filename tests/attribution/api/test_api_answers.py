@@ -241,7 +241,7 @@ def test_a_damaged_journal_is_named_with_the_remedy(store: AnswerStore) -> None:
     content = bytearray(path.read_bytes())
     content[200] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UnreadableTargetError, match=r"\.journal is .*record 0 has a wrong checksum\); move it away"):
+    with pytest.raises(UnreadableTargetError, match=r"\.journal is .*record 1 has a wrong checksum\); move it away"):
         find(store, answers(0, 5))
 
 
