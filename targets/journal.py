@@ -1,7 +1,7 @@
 """A file of records that is appended to: each record is whole and on disk before the next one.
 
 Much faster than a file a record, for what arrives often and must survive a kill at once. A journal is for
-the time being: who has ended writing it turns it into something better.
+the time being: who has read it turns it into something better.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ class DamagedRecordError(Exception):
 
 
 class Journal:
-    """A new journal in `folder`, of which no other process writes; `with` closes it.
+    """A new journal in `folder`, which nobody else writes to; `with` closes it.
 
-    The file is made with the first record, and locked as long as the journal is open
-    (`targets.atomic.is_locked`). Every method raises `OSError`, after which nothing more is to be appended.
+    The file is made with the first record, and locked (`targets.atomic.is_locked`) until the journal is closed.
+    What is appended after that goes to another file.
+
+    Attributes:
+        size: of the open file, in bytes.
+
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +42,17 @@ class Journal:
         self.size = 0
 
     def append(self, record: bytes | memoryview) -> None:
-        """Append a record; it is on disk when this returns."""
+        """Append a record; it is on disk when this returns.
+
+        Raises `OSError`, and closes the file, since a record after one that was cut off could not be found.
+        """
+        try:
+            self._append(record)
+        except OSError:
+            self.close()
+            raise
+
+    def _append(self, record: bytes | memoryview) -> None:
         if self._descriptor is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             _, self._descriptor = create_locked(lambda: self._folder / f"{secrets.token_hex(16)}{SUFFIX}")
@@ -53,7 +67,7 @@ class Journal:
         """Let others have the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor, self.size = None, 0
 
     def __enter__(self) -> Self:
         return self

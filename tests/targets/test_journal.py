@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,9 +19,9 @@ def written(folder: Path) -> Path:
     with Journal(folder) as journal:
         for record in RECORDS:
             journal.append(record)
-    (path,) = folder.iterdir()
-    assert path.suffix == SUFFIX
-    assert path.stat().st_size == journal.size
+        (path,) = folder.iterdir()
+        assert path.suffix == SUFFIX
+        assert path.stat().st_size == journal.size
     return path
 
 
@@ -60,6 +61,23 @@ def test_a_record_that_was_cut_off_anywhere_is_left_out(tmp_path: Path) -> None:
             assert read_journal(path)[: len(whole)] == whole
         except DamagedRecordError as error:
             assert f"record {len(whole)}" in str(error)  # noqa: PT017 - either is right, by where the cut is
+
+
+def test_after_a_write_that_failed_records_go_to_another_file(tmp_path: Path) -> None:
+    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path) as journal:
+        journal.append(b"one")
+        (path,) = tmp_path.iterdir()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 50, hard))  # as a full disk: a part is written
+        try:
+            with pytest.raises(OSError, match="too large"):
+                journal.append(b"two" * 1000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        journal.append(b"three" * 1000)
+    (other,) = {*tmp_path.iterdir()} - {path}
+    assert read_journal(path) == [b"one"]
+    assert read_journal(other) == [b"three" * 1000]
 
 
 @pytest.mark.parametrize("bit", [1, 128])

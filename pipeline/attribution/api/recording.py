@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.answers import AnswerJournal
+from pipeline.attribution.api.answer_files import AnswerJournal
 
 
 class _Answers(NamedTuple):

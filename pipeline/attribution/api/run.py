@@ -52,8 +52,7 @@ class _Request:
 class Run:
     """Asks for journeys until each is answered or rejected.
 
-    Journeys are numbers of `sheet`, `shares` are theirs, which are filled with what is
-    answered.
+    Journeys are numbers of `sheet`; `shares` are theirs, and are filled with what is answered.
     """
 
     def __init__(

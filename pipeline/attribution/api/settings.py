@@ -8,7 +8,7 @@ from typing import Self
 
 from yarl import URL
 
-from pipeline.attribution.api.answers import Scope
+from pipeline.attribution.api.answer_files import Scope
 from pipeline.attribution.api.pacing import Backoff
 from pipeline.attribution.api.redistribution import Redistribution
 from pipeline.config import Settings

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.answers import AnswerStore, Scope
+from pipeline.attribution.api.answer_files import AnswerJournal, Scope
+from pipeline.attribution.api.answers import AnswerStore
 from pipeline.errors import AttributionError
 from targets.errors import UnreadableTargetError
 
@@ -34,9 +35,21 @@ def answers(first: int, count: int, seed: int = 1) -> Answers:
     return Answers([number.to_bytes(16, "big") for number in range(first, first + count)], lengths, shares)
 
 
-def keep(store: AnswerStore, digests: list[bytes], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+def part(kept: Answers, first: int) -> Answers:
+    """Ten of the answers."""
+    ends = np.append(0, np.cumsum(kept.lengths))
+    shares = kept.shares[:, ends[first] : ends[first + 10]]
+    return Answers(kept.digests[first : first + 10], kept.lengths[first : first + 10], shares)
+
+
+def append(journal: AnswerJournal, some: Answers) -> None:
+    journal.keep(pa.array(some.digests, pa.binary(16)), some.lengths, some.shares)
+
+
+def keep(store: AnswerStore, *kept: Answers) -> None:
     with store.journal(SCOPE) as journal:
-        journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+        for some in kept:
+            append(journal, some)
 
 
 def find(
@@ -64,8 +77,7 @@ def test_an_empty_store_knows_nothing(store: AnswerStore) -> None:
 def test_what_was_kept_is_found_by_journey(store: AnswerStore) -> None:
     kept = answers(0, 100)
     for start in range(0, 100, 10):
-        columns = slice(int(kept.lengths[:start].sum()), int(kept.lengths[: start + 10].sum()))
-        keep(store, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
+        keep(store, part(kept, start))
     found, shares = find(store, kept)
     assert found.all()
     assert (shares == kept.shares).all()
@@ -81,7 +93,7 @@ def test_what_was_kept_is_found_by_journey(store: AnswerStore) -> None:
 
 
 def test_scopes_are_apart(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
+    keep(store, answers(0, 5))
     for other in (
         Scope("https://other.example/v1", "default"),
         Scope("https://api.example/v1", "mine"),
@@ -91,10 +103,10 @@ def test_scopes_are_apart(store: AnswerStore) -> None:
 
 
 def test_the_newest_answer_counts_before_and_after_merging(store: AnswerStore) -> None:
-    keep(store, *answers(0, 20, seed=1))
+    keep(store, answers(0, 20, seed=1))
     time.sleep(0.005)
     newer = answers(5, 10, seed=2)
-    keep(store, *newer)
+    keep(store, newer)
     for _ in range(2):
         assert (find(store, newer)[1] == newer.shares).all()
         store.merge(SCOPE)
@@ -103,11 +115,11 @@ def test_the_newest_answer_counts_before_and_after_merging(store: AnswerStore) -
 
 
 def test_answers_before_a_moment_are_not_used_when_told_so(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
+    keep(store, answers(0, 5))
     time.sleep(0.005)
     moment = time.time_ns() // 1_000_000
     time.sleep(0.005)
-    keep(store, *answers(3, 5))
+    keep(store, answers(3, 5))
     found, _ = find(store, answers(0, 8), refresh_before=moment)
     assert found.tolist() == [False] * 3 + [True] * 5
     digests = pa.array(answers(0, 9).digests, pa.binary(16))
@@ -119,10 +131,8 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
     monkeypatch.setattr("pipeline.attribution.api.answers._SMALL", 40)
     monkeypatch.setattr("pipeline.attribution.api.answers._MERGED", 60)
     kept = answers(0, 200)
-    ends = np.append(0, np.cumsum(kept.lengths))
     for start in range(0, 200, 10):
-        columns = slice(int(ends[start]), int(ends[start + 10]))
-        keep(store, kept.digests[start : start + 10], kept.lengths[start : start + 10], kept.shares[:, columns])
+        keep(store, part(kept, start))
     store.merge(SCOPE)
     assert [pq.read_metadata(path).num_rows for path in files(store)].count(60) == 3
     assert (find(store, kept)[1] == kept.shares).all()
@@ -142,7 +152,7 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
 def test_a_damaged_file_is_named_with_the_remedy(
     store: AnswerStore, damage: Callable[[bytes], bytes], reason: str
 ) -> None:
-    keep(store, *answers(0, 100))
+    keep(store, answers(0, 100))
     store.merge(SCOPE)
     path = files(store)[0]
     path.write_bytes(damage(path.read_bytes()))
@@ -152,7 +162,7 @@ def test_a_damaged_file_is_named_with_the_remedy(
 
 
 def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
+    keep(store, answers(0, 5))
     foreign = files(store)[0].with_name("foreign.parquet")
     pq.write_table(pa.table({"a": [1]}), foreign)
     with pytest.raises(UnreadableTargetError, match=r"foreign\.parquet is .*it is not a file of answers"):
@@ -161,7 +171,7 @@ def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
 
 def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
     kept = answers(0, 5)
-    keep(store, *kept)
+    keep(store, kept)
     with pytest.raises(UnreadableTargetError, match="not as long as their journeys"):
         find(store, kept._replace(lengths=kept.lengths + 1))
 
@@ -169,15 +179,15 @@ def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "answers").write_text("a file")
     with pytest.raises(AttributionError, match=r"cannot be kept in .*make room or set DATA_DIR"):
-        keep(AnswerStore(tmp_path / "answers"), *answers(0, 1))
+        keep(AnswerStore(tmp_path / "answers"), answers(0, 1))
 
 
 def test_pruning_forgets_all_or_the_old(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
+    keep(store, answers(0, 5))
     time.sleep(0.005)
     moment = time.time_ns() // 1_000_000
     time.sleep(0.005)
-    keep(store, *answers(5, 5))
+    keep(store, answers(5, 5))
     store.merge(SCOPE)
     assert store.prune(SCOPE, before=moment) == 5
     assert find(store, answers(0, 10))[0].tolist() == [False] * 5 + [True] * 5
@@ -187,8 +197,8 @@ def test_pruning_forgets_all_or_the_old(store: AnswerStore) -> None:
 
 
 def test_contents_say_what_is_kept_without_any_key(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
-    keep(store, *answers(3, 5))
+    keep(store, answers(0, 5))
+    keep(store, answers(3, 5))
     (contents,) = store.contents()
     assert (contents.scope, contents.journeys, contents.files) == (SCOPE, 8, 2)
     assert contents.bytes == sum(path.stat().st_size for path in files(store))
@@ -198,8 +208,7 @@ def test_contents_say_what_is_kept_without_any_key(store: AnswerStore) -> None:
 def test_answers_are_found_while_their_run_is_going_on(store: AnswerStore) -> None:
     with store.journal(SCOPE) as journal:
         for start in (0, 5):
-            digests, lengths, shares = answers(start, 5)
-            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+            append(journal, answers(start, 5))
             assert find(store, answers(0, 10))[0].sum() == start + 5
         store.merge(SCOPE)  # by another run
         assert [path.suffix for path in files(store)] == [".journal"]
@@ -211,10 +220,7 @@ def test_answers_are_found_while_their_run_is_going_on(store: AnswerStore) -> No
 
 
 def test_a_journal_of_which_a_kill_left_a_part_is_used_and_merged(store: AnswerStore) -> None:
-    with store.journal(SCOPE) as journal:
-        for start in (0, 5):
-            digests, lengths, shares = answers(start, 5)
-            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+    keep(store, answers(0, 5), answers(5, 5))
     (path,) = files(store)
     path.write_bytes(path.read_bytes()[:-1])
     assert find(store, answers(0, 10))[0].tolist() == [True] * 5 + [False] * 5
@@ -224,7 +230,7 @@ def test_a_journal_of_which_a_kill_left_a_part_is_used_and_merged(store: AnswerS
 
 
 def test_a_journal_without_any_whole_answer_is_removed(store: AnswerStore) -> None:
-    keep(store, *answers(0, 5))
+    keep(store, answers(0, 5))
     (path,) = files(store)
     path.write_bytes(path.read_bytes()[:10])
     assert [*store.contents()] == []
@@ -233,10 +239,7 @@ def test_a_journal_without_any_whole_answer_is_removed(store: AnswerStore) -> No
 
 
 def test_a_damaged_journal_is_named_with_the_remedy(store: AnswerStore) -> None:
-    with store.journal(SCOPE) as journal:
-        for start in (0, 5):
-            digests, lengths, shares = answers(start, 5)
-            journal.keep(pa.array(digests, pa.binary(16)), lengths, shares)
+    keep(store, answers(0, 5), answers(5, 5))
     (path,) = files(store)
     content = bytearray(path.read_bytes())
     content[200] ^= 1
@@ -246,14 +249,11 @@ def test_a_damaged_journal_is_named_with_the_remedy(store: AnswerStore) -> None:
 
 
 def test_a_large_journal_is_followed_by_another(store: AnswerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.attribution.api.answers._JOURNAL_BYTES", 2_000)
+    monkeypatch.setattr("pipeline.attribution.api.answer_files._JOURNAL_BYTES", 2_000)
     kept = answers(0, 200)
-    ends = np.append(0, np.cumsum(kept.lengths))
     with store.journal(SCOPE) as journal:
         for start in range(0, 200, 10):
-            columns = slice(int(ends[start]), int(ends[start + 10]))
-            digests = pa.array(kept.digests[start : start + 10], pa.binary(16))
-            journal.keep(digests, kept.lengths[start : start + 10], kept.shares[:, columns])
+            append(journal, part(kept, start))
     assert len(files(store)) == 10
     assert (find(store, kept)[1] == kept.shares).all()
     store.merge(SCOPE)
@@ -267,7 +267,7 @@ sys.path.insert(0, {here!r})
 from test_api_answers import AnswerStore, SCOPE, answers, keep
 store = AnswerStore(pathlib.Path(sys.argv[1]))
 for start in range(int(sys.argv[2]), int(sys.argv[3]), 10):
-    keep(store, *answers(start, 10, seed=start))
+    keep(store, answers(start, 10, seed=start))
     print(start, flush=True)
     if start % 50 == 0:
         store.merge(SCOPE)
@@ -301,5 +301,5 @@ def test_what_was_kept_survives_sigkill(store: AnswerStore) -> None:
             writer.send_signal(signal.SIGKILL)
         for start in kept:
             assert find(store, answers(start, 10))[0].all()
-    keep(store, *answers(9000, 1))
+    keep(store, answers(9000, 1))
     assert [path for path in files(store) if path.name.startswith(".")] == []
