@@ -104,7 +104,7 @@ def test_outage_is_told_while_it_lasts_and_ends_with_its_cause(tmp_path: Path) -
     sessions = [session(f"s-{n}", f"user-{n}", "2023-09-02 08:00:00") for n in range(5)]
     write_database(place.database, sessions, [conversion(*order) for order in orders])
     with sandbox("--outage-after", "0", key=KEY) as api:
-        # the pauses grow at random: with 16 s the run gives up after 7.75 s or later, when progress was told at least once
+        # pauses are random: with 16 s the run gives up after 7.75 s at the earliest, when progress was told once
         outcome = place.report("2023-09-02", **asking(api, IHC_RETRY_BUDGET="16"))
     assert outcome.code == 30
     assert any("0 of 5 journeys answered" in line for line in outcome.log.splitlines())
