@@ -140,10 +140,12 @@ def test_a_refused_key_stops_everything_and_asks_nothing_more(api: Api, status: 
         ApiKeyError, match=rf"^the key was refused \(HTTP {status}: .*\); check IHC_API_KEY, then run again$"
     ):
         api.attribute(journeys, max_customer_journeys=1, concurrency=4)
-    assert api.sandbox.seen.count == 4  # those in flight when the first refusal came
+    assert 4 <= api.sandbox.seen.count <= 7  # those in flight, of which three may have been answered just before
+    answered = api.sandbox.seen.answered.total()
+    assert answered >= 2
     api.suffer()
     result = api.attribute(journeys, max_customer_journeys=1)
-    assert result.statistics.reused == 3  # what was in flight beside the refusal is kept
+    assert result.statistics.reused == answered  # what was in flight beside the refusal is kept
 
 
 def test_a_key_that_the_server_demands(start_api: Callable[..., Api]) -> None:
