@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -19,6 +20,7 @@ def written(folder: Path) -> Path:
     with Journal(folder) as journal:
         for record in RECORDS:
             journal.append(record)
+            journal.sync()
         (path,) = folder.iterdir()
         assert path.suffix == SUFFIX
         assert path.stat().st_size == journal.size
@@ -61,6 +63,41 @@ def test_a_record_that_was_cut_off_anywhere_is_left_out(tmp_path: Path) -> None:
             assert read_journal(path)[: len(whole)] == whole
         except DamagedRecordError as error:
             assert f"record {len(whole)}" in str(error)  # noqa: PT017 - either is right, by where the cut is
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_records_of_which_a_power_cut_left_holes_are_left_out(tmp_path: Path, first: bool) -> None:
+    records = [bytes([number]) * 10_000 for number in range(1, 6)]
+    with Journal(tmp_path) as journal:
+        for record in records:
+            journal.append(record)
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    hole = 2 * 10_016 if first else 6 * 4096  # from the third record on, or a page in the middle of it
+    end = (hole // 4096 + 1) * 4096
+    path.write_bytes(content[:hole] + bytes(end - hole) + content[end:])
+    assert read_journal(path) == records[:2]
+    path.write_bytes(content[:hole] + bytes(100) + content[hole + 100 :])  # no page is lacking
+    with pytest.raises(DamagedRecordError, match="record 2"):
+        read_journal(path)
+
+
+def test_what_could_not_be_synced_is_told_whenever_one_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path)
+    journal.append(b"one")
+    journal.sync()
+    journal.append(b"two")
+
+    def fail(_descriptor: int) -> None:  # as of a disk that fails, which the system tells once
+        monkeypatch.undo()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fdatasync", fail)
+    for go_on in (journal.sync, journal.sync, lambda: journal.append(b"three"), journal.close):
+        with pytest.raises(OSError, match="Input/output error"):
+            go_on()
+    (path,) = tmp_path.iterdir()
+    assert not is_locked(path)
 
 
 def test_after_a_write_that_failed_records_go_to_another_file(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -39,6 +42,8 @@ NUMBERS = np.dtype("<f8")  # as bytes, since Parquet writes a list of numbers se
 SESSION_BYTES = len(PHASES) * NUMBERS.itemsize
 
 _SCOPE = b"scope"
+_ANSWERS = struct.Struct("<qq")  # starts a record: answered_at and journeys; digests, lengths and shares come after it
+_LENGTH = np.dtype("<i8")
 _JOURNAL_BYTES = 4 * 2**20  # merging a journal takes a multiple of them
 
 
@@ -68,9 +73,9 @@ class Scope:
 
 
 class AnswerJournal:
-    """Answers on disk as they arrive; a new file whenever one is so large that merging it would take much memory.
+    """Answers in a file as they arrive; a new file whenever one is so large that merging it would take much memory.
 
-    The first record of a file is its scope, the others are record batches of `SEGMENT`.
+    The first record of a file is its scope, the others are answers.
     """
 
     def __init__(self, folder: Path, scope: Scope) -> None:
@@ -78,24 +83,30 @@ class AnswerJournal:
         self._scope = scope
         self._journal = Journal(folder)
 
-    def keep(self, digests: pa.Array, lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
-        """Keep one answer a journey; on disk when this returns. Raises `AttributionError` if that fails.
+    def keep(self, digests: NDArray[np.void], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+        """Keep one answer a journey: when this returns, a kill cannot undo it, and after `sync` nor can a power cut.
 
-        `digests` are of binary(16); `lengths` and `shares` as in `AnswerStore.find`.
+        `digests` are of 16 bytes; `lengths` and `shares` as in `AnswerStore.find`. Raises `AttributionError` if
+        they cannot be kept, also what an earlier `sync` could not.
         """
-        answered_at = np.full(len(digests), time.time_ns() // 1_000_000)
-        offsets = np.append(0, np.cumsum(lengths)) * SESSION_BYTES
-        numbers = np.ascontiguousarray(shares.T, dtype=NUMBERS)
-        texts = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(numbers)]
-        )
-        rows = pa.record_batch([digests, pa.array(answered_at), texts], schema=SEGMENT)
-        try:
+        head = _ANSWERS.pack(time.time_ns() // 1_000_000, len(digests))
+        columns = (digests, lengths.astype(_LENGTH), shares.astype(NUMBERS))
+        with self._explained():
             if self._journal.size > _JOURNAL_BYTES:
                 self._journal.close()
             if not self._journal.size:
                 self._journal.append(self._scope.canonical())
-            self._journal.append(memoryview(rows.serialize()))
+            self._journal.append(b"".join([head, *(column.tobytes() for column in columns)]))
+
+    def sync(self) -> None:
+        """Bring what was kept to disk, in any thread. Raises `AttributionError`."""
+        with self._explained():
+            self._journal.sync()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise _not_kept(self._folder, error) from error
 
@@ -103,7 +114,8 @@ class AnswerJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._journal.close()
+        with self._explained():
+            self._journal.close()
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -129,8 +141,7 @@ def read_answers(path: Path, columns: list[str]) -> pa.Table:
     try:
         if is_journal(path):
             scope, *records = read_journal(path) or [memoryview(b"")]
-            batches = [pa.ipc.read_record_batch(record, SEGMENT) for record in records]
-            rows = pa.Table.from_batches(batches, SEGMENT).replace_schema_metadata({_SCOPE: bytes(scope)})
+            rows = pa.Table.from_batches(map(_rows, records), SEGMENT).replace_schema_metadata({_SCOPE: bytes(scope)})
             return rows.select(columns)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SEGMENT):
@@ -142,6 +153,25 @@ def read_answers(path: Path, columns: list[str]) -> pa.Table:
         raise damaged(path, " ".join(str(error).split())) from error
     except DamagedRecordError as error:
         raise damaged(path, str(error)) from error
+
+
+def _rows(record: memoryview) -> pa.RecordBatch:
+    """The rows of `SEGMENT` of a journal's record."""
+    answered_at, count = _ANSWERS.unpack_from(record)
+    digests = pa.py_buffer(record[_ANSWERS.size :][: count * DIGEST_BYTES])
+    numbers_from = _ANSWERS.size + count * (DIGEST_BYTES + _LENGTH.itemsize)
+    lengths = np.frombuffer(record[:numbers_from], _LENGTH, offset=_ANSWERS.size + count * DIGEST_BYTES)
+    shares = np.frombuffer(record, NUMBERS, offset=numbers_from).reshape(len(PHASES), -1)
+    offsets = np.append(0, np.cumsum(lengths)) * SESSION_BYTES
+    texts = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(shares.T))]
+    return pa.record_batch(
+        [
+            pa.FixedSizeBinaryArray.from_buffers(pa.binary(DIGEST_BYTES), count, [None, digests]),
+            pa.array(np.full(count, answered_at)),
+            pa.LargeBinaryArray.from_buffers(pa.large_binary(), count, texts),
+        ],
+        schema=SEGMENT,
+    )
 
 
 def write_answers(folder: Path, scope: Scope, rows: pa.Table) -> Path:

@@ -1,7 +1,7 @@
 """Kept answers: every journey the API was ever paid for, found again by what was asked.
 
 A folder per scope (endpoint, conversion type, redistribution). A run appends its answers to a journal as they
-arrive, which is on disk before the next request goes out. When a run has ended, the journals whose writers
+arrive, before the next request goes out. When a run has ended, the journals whose writers
 have, also by a kill, are merged into Parquet files, named by the digest of their bytes, which are written
 whole and never changed. So writers, readers and kills cannot hurt one another.
 """

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from pipeline.attribution.api.answers import AnswerStore
 from pipeline.attribution.api.client import Client
-from pipeline.attribution.api.recording import Recorder
-from pipeline.attribution.api.run import Run
+from pipeline.attribution.api.run import Keep, Run
 from pipeline.attribution.api.secret import Secret
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Progress, Statistics
 from pipeline.attribution.api.verifying import normalise
-from pipeline.attribution.api.wire import WireJourneys
+from pipeline.attribution.api.wire import DIGEST_BYTES, WireJourneys
 from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
 
 _SECONDS_BETWEEN_REPORTS = 1.0
+_SECONDS_BETWEEN_SYNCS = 0.1  # what a power cut can undo
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,12 @@ def attribute(
         report()
     else:
         with answers.journal(scope) as journal:
-            asyncio.run(_complete(run, np.flatnonzero(~found), settings, key, Recorder(journal, digests), report))
+            keys = np.frombuffer(digests.buffers()[1], np.dtype((np.void, DIGEST_BYTES)))
+
+            def keep(numbers: NDArray[np.int64], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+                journal.keep(keys[numbers], lengths, shares)
+
+            asyncio.run(_complete(run, np.flatnonzero(~found), Client(settings, key), keep, journal.sync, report))
         answers.merge(scope)
     return ApiResult(
         credit=_credit(journeys, sheet, shares, run.rejected),
@@ -91,27 +96,31 @@ def attribute(
 async def _complete(
     run: Run,
     journeys: NDArray[np.int64],
-    settings: ApiSettings,
-    key: str,
-    recorder: Recorder,
+    client: Client,
+    keep: Keep,
+    sync: Callable[[], None],
     report: Callable[[], None],
 ) -> None:
-    # one thread each to encode, to store and to report: more would be no faster, and take memory of their own
+    # one thread each to encode, to sync and to report: more would be no faster, and take memory of their own
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
-    reports = asyncio.create_task(_report_regularly(report))
+    aside = [
+        asyncio.create_task(_regularly(report, _SECONDS_BETWEEN_REPORTS)),
+        asyncio.create_task(_regularly(sync, _SECONDS_BETWEEN_SYNCS)),  # who keeps the next answer hears if it fails
+    ]
     try:
-        async with Client(settings, key) as client:
-            await run.complete(journeys, client, recorder)
+        async with client:
+            await run.complete(journeys, client, keep)
     finally:
-        reports.cancel()
-        await asyncio.gather(reports, return_exceptions=True)
+        for task in aside:
+            task.cancel()
+        await asyncio.gather(*aside, return_exceptions=True)
         await asyncio.to_thread(report)
 
 
-async def _report_regularly(report: Callable[[], None]) -> None:
+async def _regularly(act: Callable[[], None], seconds: float) -> None:
     while True:
-        await asyncio.to_thread(report)
-        await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
+        await asyncio.to_thread(act)
+        await asyncio.sleep(seconds)
 
 
 def _credit(journeys: pa.Table, sheet: WireJourneys, shares: NDArray[np.float64], rejected: dict[int, str]) -> pa.Table:

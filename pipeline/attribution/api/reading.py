@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -67,6 +66,7 @@ _FIRST_SESSION = re.compile(
 _WORD = 8
 _ONES = np.uint64(0x0101_0101_0101_0101)  # times a byte: the word of eight such bytes
 _ZEROS = _ONES * np.uint8(ord("0"))
+_ALL = _ONES * np.uint8(0xFF)
 
 
 class _UnusualError(Exception):
@@ -106,83 +106,79 @@ def _read_in_order(content: bytes, asked: Asked) -> tuple[Answer, Shares]:
     first = _FIRST_SESSION.search(content)
     if first is None or not asked.is_plain:
         raise _UnusualError
-    before_conversion, before_session, *before_numbers, last, separator = first.groups(default=b"")
+    before_conversion, *before, last, separator = first.groups(default=b"")
     begin, end = first.start(1), content.find(b"]", first.end())
-    begins = _places_of(ord("{"), content, begin, max(begin, end))
-    if len(begins) != len(asked.sessions) or (len(begins) > 1 and not separator):
-        raise _UnusualError
-    cursor = _Cursor(content.ljust(end + 2 * _WORD), begins)
-    cursor.skip(before_conversion)
-    cursor.skip_ids(asked.conversion_of_session)
-    cursor.skip(before_session)
-    cursor.skip_ids(asked.sessions)
-    numbers = []
-    for before, after in pairwise([*before_numbers, last]):
-        numbers.append(cursor.take_number(before, after[0]))
-    cursor.skip(last)
-    cursor.stop(separator, begins[1:], end)
-    digits, widths = (np.stack(parts) for parts in zip(*numbers, strict=True))
+    after = [*before, last + separator + before_conversion]  # each field, up to the next session's first one
+    begins, ends = _fields(content, first.end(1), end, after, len(last), len(asked.sessions))
+    content_and_more = content.ljust(end + 2 * _WORD)  # the last number as a whole word
+    _expect_ids(content_and_more, begins[0], ends[0], asked.conversion_of_session)
+    _expect(content_and_more, ends[0], after[0])
+    _expect_ids(content_and_more, begins[1], ends[1], asked.sessions)
+    digits, widths = _digits(content_and_more, begins[2:], ends[2:], after[1:5])
+    _expect(content_and_more, ends[5, :-1], after[5])
     return _without_values(content[:begin] + content[end:]), _numbers(digits, widths)
 
 
-class _Cursor:
-    """A place in each session of an answer, all of which move together."""
+def _fields(
+    content: bytes, begin: int, end: int, after: list[bytes], last: int, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the six fields of each of `count` sessions begin and end, by the commas between them.
 
-    def __init__(self, content: bytes, places: NDArray[np.int64]) -> None:
-        self._content = content
-        self._places = places.copy()
+    The first field begins at `begin`; after each field comes its text of `after`, after the last one of all
+    only the first `last` characters of it, and white space up to `end`.
+    """
+    commas = np.flatnonzero(np.frombuffer(content, np.uint8)[begin : max(begin, end)] == ord(",")) + begin
+    lengths = np.array([len(text) for text in after])
+    offsets = np.array([text.find(b",") for text in after])
+    if len(commas) != 6 * count - 1 or (count > 1 and offsets[5] < 0):
+        raise _UnusualError
+    closing = content[commas[-1] : end].rstrip(_SPACE)
+    final = commas[-1] + len(closing) - last
+    if not closing.endswith(after[5][:last]):
+        raise _UnusualError
+    ends = np.ascontiguousarray(np.append(commas, final + offsets[5]).reshape(count, 6).T)
+    ends -= offsets[:, None]
+    begins = np.empty_like(ends)
+    np.add(ends[:-1], lengths[:-1, None], out=begins[1:])
+    begins[0, 0] = begin
+    begins[0, 1:] = ends[5, :-1] + lengths[5]
+    return begins, ends
 
-    def skip(self, text: bytes) -> None:
-        """Move behind `text`."""
-        self._expect(text, self._places)
-        self._places += len(text)
 
-    def skip_ids(self, ids: Ids) -> None:
-        """Move behind the id of each session."""
-        text, begins, widths = ids.spans()
-        for width in np.flatnonzero(np.bincount(widths)).tolist():
-            rows = slice(None) if (widths == width).all() else widths == width  # mostly all are as wide
-            found = _windows(self._content, self._places[rows], width)
-            if not np.array_equal(found, _windows(text, begins[rows], width)):
-                raise _UnusualError
-        self._places += widths
+def _expect(content: bytes, places: NDArray[np.int64], text: bytes) -> None:
+    """Check that there is `text` in all places."""
+    if _windows(content, places, len(text)).tobytes() != text * len(places):
+        raise _UnusualError
 
-    def take_number(self, before: bytes, end: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Move behind `before` and on to the character `end`.
 
-        Returns the digits between them, as for `_numbers`, and how many characters they are.
-        """
-        found = _windows(self._content, self._places, len(before) + _WORD)
-        if found[:, :-_WORD].tobytes() != before * len(found):
-            raise _UnusualError
-        words = found[:, -_WORD:].copy().view("<u8")[:, 0]
-        others = words ^ _ONES * np.uint8(end)
-        ends = (others - _ONES) & ~others & (_ONES << 7)  # the lowest bit is in the first byte that is `end`
-        is_before = ((ends & -ends) >> 7) - 1  # the bits of the bytes before it; of all, if none is
-        widths = np.bitwise_count(is_before) >> 3
-        self._places += widths + len(before)
-        return (words ^ _ZEROS) & is_before, widths
-
-    def stop(self, separator: bytes, begins: NDArray[np.int64], end: int) -> None:
-        """Check that only `separator` is between the places and `begins`, and white space from the last to `end`."""
-        last = int(self._places[-1])
-        self._expect(separator, self._places[:-1])
-        if (self._places[:-1] + len(separator) != begins).any() or self._content[last:end].strip(_SPACE):
-            raise _UnusualError
-
-    def _expect(self, text: bytes, places: NDArray[np.int64]) -> None:
-        if _windows(self._content, places, len(text)).tobytes() != text * len(places):
+def _expect_ids(content: bytes, begins: NDArray[np.int64], ends: NDArray[np.int64], ids: Ids) -> None:
+    """Check that each id is between its places."""
+    text, id_begins, widths = ids.spans()
+    if (ends - begins != widths).any():
+        raise _UnusualError
+    for width in np.flatnonzero(np.bincount(widths)).tolist():
+        rows = slice(None) if (widths == width).all() else widths == width  # mostly all are as wide
+        found, expected = _windows(content, begins[rows], width), _windows(text, id_begins[rows], width)
+        if not pa.py_buffer(found).equals(pa.py_buffer(expected)):
             raise _UnusualError
 
 
-def _places_of(character: int, content: bytes, begin: int, end: int) -> NDArray[np.int64]:
-    """Where `content[begin:end]` has `character`, which must not be twice within a word."""
-    size = (end - begin) // _WORD * _WORD
-    text = np.frombuffer(content, np.uint8)
-    words = (text[begin : begin + size] == character).view("<u8")
-    which = np.flatnonzero(words != 0)
-    places = begin + which * _WORD + (np.bitwise_count(words[which] - 1) >> 3)
-    return np.append(places, np.flatnonzero(text[begin + size : end] == character) + begin + size)
+def _digits(
+    content: bytes, begins: NDArray[np.int64], ends: NDArray[np.int64], before: list[bytes]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The characters of numbers, for `_numbers`, and how many they are; a row per field, each after its text."""
+    widths = ends - begins
+    size = -(-max(map(len, before)) // _WORD) * _WORD
+    if widths.min() < 1 or widths.max() > _WORD or begins[0, 0] < size:
+        raise _UnusualError
+    words = _windows(content, begins.ravel() - size, size + _WORD).view("<u8").reshape(*begins.shape, -1)
+    texts = np.frombuffer(b"".join(text.rjust(size, b"\0") for text in before), "<u8").reshape(len(before), -1)
+    masks = np.frombuffer(b"".join((b"\xff" * len(text)).rjust(size, b"\0") for text in before), "<u8")
+    for word, (text, mask) in enumerate(zip(texts.T, masks.reshape(texts.shape).T, strict=True)):
+        if (words[:, :, word] & mask[:, None] != text[:, None]).any():
+            raise _UnusualError
+    is_before = _ALL >> (8 * (_WORD - widths)).astype(np.uint64)
+    return (words[:, :, -1] ^ _ZEROS) & is_before, widths
 
 
 def _windows(text: bytes | pa.Buffer, places: NDArray[np.int64], width: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,6 @@ from pipeline.attribution.api.bodies import Bodies
 from pipeline.attribution.api.client import Answered, Client, Failed, Refused, TooFast
 from pipeline.attribution.api.pacing import Gate, RunEndedError
 from pipeline.attribution.api.packing import pack
-from pipeline.attribution.api.recording import Recorder
 from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Statistics
 from pipeline.attribution.api.verifying import UnaskedAnswerError, Verdict, failure_reasons, judge
@@ -30,6 +30,8 @@ _ASKED_IF_ANSWERED_BADLY = 4
 _REFUSALS_WITHOUT_ANSWER = 10  # journeys; by then it is not the journeys
 
 Journeys = NDArray[np.int64]
+Keep = Callable[[Journeys, NDArray[np.int64], NDArray[np.float64]], None]
+"""Keeps the answers for journeys: their numbers of sessions, and the shares of these sessions, one after the other."""
 
 
 @dataclass
@@ -75,17 +77,17 @@ class Run:
         self._bad_answers: Counter[int] = Counter()
         self._again: list[int] = []
 
-    async def complete(self, journeys: Journeys, client: Client, recorder: Recorder) -> None:
+    async def complete(self, journeys: Journeys, client: Client, keep: Keep) -> None:
         """Ask for `journeys`.
 
         Raises `ApiKeyError`, `ApiUnavailableError`, `ApiError`; what was answered until then is kept.
         """
         while len(journeys):
             self._again = []
-            await self._round(journeys, client, recorder)
+            await self._round(journeys, client, keep)
             journeys = np.array(sorted(self._again), dtype=np.int64)
 
-    async def _round(self, journeys: Journeys, client: Client, recorder: Recorder) -> None:
+    async def _round(self, journeys: Journeys, client: Client, keep: Keep) -> None:
         """Ask for each of `journeys` until it is settled or due to be asked again, packed anew."""
         settings = self._settings
         packed = pack(self._sheet.lengths[journeys], settings.max_customer_journeys, settings.max_sessions)
@@ -97,7 +99,7 @@ class Run:
             queue.put_nowait(_Request(requests[number], number))
         self._unsettled = len(requests)
         self._bodies = Bodies(self._sheet, requests, settings.scope.redistribution)
-        workers = [asyncio.create_task(self._work(queue, client, recorder)) for _ in range(settings.concurrency)]
+        workers = [asyncio.create_task(self._work(queue, client, keep)) for _ in range(settings.concurrency)]
         await queue.join()
         for worker in workers:
             worker.cancel()
@@ -105,11 +107,11 @@ class Run:
         if self._error is not None:
             raise self._error
 
-    async def _work(self, queue: asyncio.LifoQueue[_Request], client: Client, recorder: Recorder) -> None:
+    async def _work(self, queue: asyncio.LifoQueue[_Request], client: Client, keep: Keep) -> None:
         while True:
             request = await queue.get()
             try:
-                rest = await self._settle(request, client, recorder) if self._error is None else []
+                rest = await self._settle(request, client, keep) if self._error is None else []
                 self._unsettled += len(rest) - 1
                 for part in reversed(rest):
                     queue.put_nowait(part)
@@ -121,7 +123,7 @@ class Run:
             finally:
                 queue.task_done()
 
-    async def _settle(self, request: _Request, client: Client, recorder: Recorder) -> list[_Request]:
+    async def _settle(self, request: _Request, client: Client, keep: Keep) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
         if request.number is None:
             parts = body(self._sheet.fragments(request.journeys).json, self._settings.scope.redistribution)
@@ -129,12 +131,12 @@ class Run:
             parts = await self._bodies.take(request.number)
         asked = self._sheet.asked(request.journeys)
         while True:
-            async with self._gate.slot():  # held until the answer is on disk: what is in flight is what a kill can lose
+            async with self._gate.slot():  # held until the answer is kept: what is in flight is what a kill can lose
                 sent_at = time.monotonic()
                 self.statistics.requests += 1
                 outcome = await client.ask(parts, asked)
                 if isinstance(outcome, Answered):
-                    outcome = await self._take(request, asked, outcome, recorder)
+                    outcome = self._take(request, asked, outcome, keep)
             match outcome:
                 case Answered():
                     return []
@@ -152,7 +154,7 @@ class Run:
                     self._retry(cause, reason, pause)
                     await self._gate.sleep(pause)
 
-    async def _take(self, request: _Request, asked: Asked, answer: Answered, recorder: Recorder) -> Answered | Failed:
+    def _take(self, request: _Request, asked: Asked, answer: Answered, keep: Keep) -> Answered | Failed:
         """Keep what can be believed; the other journeys are asked for again, or rejected when that was done."""
         journeys = request.journeys
         try:
@@ -168,7 +170,7 @@ class Run:
             of_good = np.repeat(is_good, lengths)
             good, lengths, rows, shares = journeys[is_good], lengths[is_good], rows[of_good], shares[:, of_good]
         if len(good):
-            await recorder.keep(good, lengths, shares)
+            keep(good, lengths, shares)
             self._shares[:, rows] = shares
             self.statistics.answered += len(good)
         self.statistics.latencies.append(answer.seconds)
