@@ -7,7 +7,7 @@ import json
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -82,6 +82,8 @@ class AnswerJournal:
         self._folder = folder
         self._scope = scope
         self._journal = Journal(folder)
+        self._full: list[Journal] = []  # which `sync` closes
+        self._problem: OSError | None = None
 
     def keep(self, digests: NDArray[np.void], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
         """Keep one answer a journey: when this returns, a kill cannot undo it, and after `sync` nor can a power cut.
@@ -92,16 +94,26 @@ class AnswerJournal:
         head = _ANSWERS.pack(time.time_ns() // 1_000_000, len(digests))
         columns = (digests, lengths.astype(_LENGTH), shares.astype(NUMBERS))
         with self._explained():
+            if self._problem is not None:
+                raise self._problem
             if self._journal.size > _JOURNAL_BYTES:
-                self._journal.close()
+                self._full.append(self._journal)
+                self._journal = Journal(self._folder)
             if not self._journal.size:
                 self._journal.append(self._scope.canonical())
             self._journal.append(b"".join([head, *(column.tobytes() for column in columns)]))
 
     def sync(self) -> None:
-        """Bring what was kept to disk, in any thread. Raises `AttributionError`."""
+        """Bring what was kept to disk, also while another thread keeps more. Raises `AttributionError`."""
         with self._explained():
-            self._journal.sync()
+            try:
+                while self._full:
+                    self._full[0].close()
+                    self._full.pop(0)
+                self._journal.sync()
+            except OSError as error:
+                self._problem = error
+                raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -114,8 +126,9 @@ class AnswerJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._explained():
-            self._journal.close()
+        with self._explained(), ExitStack() as closing:
+            for journal in (*self._full, self._journal):
+                closing.callback(journal.close)
 
 
 def list_files(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
 
 _SECONDS_BETWEEN_REPORTS = 1.0
-_SECONDS_BETWEEN_SYNCS = 0.1  # what a power cut can undo
+_SECONDS_BETWEEN_SYNCS = 0.5  # what a power cut can undo
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def attribute(
     if found.all():
         report()
     else:
+        pa.default_memory_pool().release_unused()  # of what reading and encoding the journeys took
         with answers.journal(scope) as journal:
             keys = np.frombuffer(digests.buffers()[1], np.dtype((np.void, DIGEST_BYTES)))
 

@@ -12,6 +12,8 @@ from pipeline.attribution.api.wire import Part, WireJourneys, body
 
 _SESSIONS_A_BLOCK = 12_000  # some 4 MB: encoding them takes so few steps that the thread hardly disturbs the loop
 
+_BLOCKS_AHEAD = 2
+
 
 class Bodies:
     """The bodies of requests, each request the numbers of its journeys, which are taken in about their order."""
@@ -32,7 +34,7 @@ class Bodies:
     async def take(self, number: int) -> list[Part]:
         """The body of a request, which is not kept."""
         block = self._block_of[number]
-        for wanted in (block, block + 1):
+        for wanted in range(block, block + 1 + _BLOCKS_AHEAD):
             if wanted in self._blocks:
                 self._made[wanted] = asyncio.create_task(asyncio.to_thread(self._make, self._blocks.pop(wanted)))
         return (await self._made[block]).pop(number)
