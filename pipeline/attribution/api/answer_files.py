@@ -92,7 +92,7 @@ class AnswerJournal:
         they cannot be kept, also what an earlier `sync` could not.
         """
         head = _ANSWERS.pack(time.time_ns() // 1_000_000, len(digests))
-        columns = (digests, lengths.astype(_LENGTH), shares.astype(NUMBERS))
+        columns = (digests, lengths.astype(_LENGTH, copy=False), np.ascontiguousarray(shares, dtype=NUMBERS))
         with self._explained():
             if self._problem is not None:
                 raise self._problem
@@ -101,7 +101,7 @@ class AnswerJournal:
                 self._journal = Journal(self._folder)
             if not self._journal.size:
                 self._journal.append(self._scope.canonical())
-            self._journal.append(b"".join([head, *(column.tobytes() for column in columns)]))
+            self._journal.append(b"".join([head, *(column.data for column in columns)]))
 
     def sync(self) -> None:
         """Bring what was kept to disk, also while another thread keeps more. Raises `AttributionError`."""

@@ -65,8 +65,9 @@ _FIRST_SESSION = re.compile(
 
 _WORD = 8
 _ONES = np.uint64(0x0101_0101_0101_0101)  # times a byte: the word of eight such bytes
-_ZEROS = _ONES * np.uint8(ord("0"))
 _ALL = _ONES * np.uint8(0xFF)
+_ZERO = np.frombuffer(b"0.000000", "<u8")[0]
+_POINT = np.uint64(0xFF00)  # its byte in a word
 
 
 class _UnusualError(Exception):
@@ -127,17 +128,16 @@ def _fields(
     The first field begins at `begin`; after each field comes its text of `after`, after the last one of all
     only the first `last` characters of it, and white space up to `end`.
     """
-    commas = np.flatnonzero(np.frombuffer(content, np.uint8)[begin : max(begin, end)] == ord(",")) + begin
+    commas = np.flatnonzero(np.frombuffer(content, np.uint8)[begin : max(begin, end)] == ord(","))
     lengths = np.array([len(text) for text in after])
     offsets = np.array([text.find(b",") for text in after])
     if len(commas) != 6 * count - 1 or (count > 1 and offsets[5] < 0):
         raise _UnusualError
-    closing = content[commas[-1] : end].rstrip(_SPACE)
-    final = commas[-1] + len(closing) - last
+    closing = content[begin + commas[-1] : end].rstrip(_SPACE)
     if not closing.endswith(after[5][:last]):
         raise _UnusualError
-    ends = np.ascontiguousarray(np.append(commas, final + offsets[5]).reshape(count, 6).T)
-    ends -= offsets[:, None]
+    commas = np.append(commas, commas[-1] + len(closing) - last + offsets[5])
+    ends = np.add(commas.reshape(count, 6).T, (begin - offsets)[:, None], order="C")
     begins = np.empty_like(ends)
     np.add(ends[:-1], lengths[:-1, None], out=begins[1:])
     begins[0, 0] = begin
@@ -156,8 +156,8 @@ def _expect_ids(content: bytes, begins: NDArray[np.int64], ends: NDArray[np.int6
     text, id_begins, widths = ids.spans()
     if (ends - begins != widths).any():
         raise _UnusualError
-    for width in np.flatnonzero(np.bincount(widths)).tolist():
-        rows = slice(None) if (widths == width).all() else widths == width  # mostly all are as wide
+    for width in np.unique(widths).tolist():
+        rows = slice(None) if isinstance(widths, int) else widths == width
         found, expected = _windows(content, begins[rows], width), _windows(text, id_begins[rows], width)
         if not pa.py_buffer(found).equals(pa.py_buffer(expected)):
             raise _UnusualError
@@ -178,7 +178,7 @@ def _digits(
         if (words[:, :, word] & mask[:, None] != text[:, None]).any():
             raise _UnusualError
     is_before = _ALL >> (8 * (_WORD - widths)).astype(np.uint64)
-    return (words[:, :, -1] ^ _ZEROS) & is_before, widths
+    return (words[:, :, -1] ^ _ZERO) & is_before, widths
 
 
 def _windows(text: bytes | pa.Buffer, places: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
@@ -197,14 +197,12 @@ def _bytes(width: int) -> np.dtype[np.void]:
 def _numbers(digits: NDArray[Any], widths: NDArray[Any]) -> Shares:
     """The numbers that were written as d or d.d to d.dddddd, in so many characters.
 
-    `digits` are the characters' distances from `0`, the first one in the lowest byte, and 0 after the last one.
+    `digits` are the characters' distances from those of 0.000000, the first one in the lowest byte, 0 after the last.
     """
-    has_point = digits >> _WORD & 0xFF == ord(".") ^ ord("0")
-    whole, digits = digits & 0xFF, digits & ~np.uint64(0xFF00)
-    is_digits = (digits | digits + _ONES * np.uint8(0x80 - 10)) & (_ONES << 7) == 0
-    is_width = (widths > len("0.")) & has_point | (widths == 1) & ~has_point
-    if not (is_digits & is_width).all():
+    wrong = (digits | digits + _ONES * np.uint8(0x80 - 10)) & (_ONES << 7) | digits & _POINT
+    if wrong.any() or (widths == len("0.")).any():
         raise _UnusualError
+    whole = digits & 0xFF
     # Neighbours are joined to numbers of two, then four, then eight digits, of which the point's is the second one.
     digits = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF
     digits = (digits * 100 + (digits >> 16)) & 0x0000_FFFF_0000_FFFF

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,10 +21,14 @@ _NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
 
 @dataclass(frozen=True)
 class Ids:
-    """Some of the ids of a column, by their rows in it; nothing is copied before it is asked for."""
+    """Some of the ids of a column, by their rows in it; nothing is copied before it is asked for.
+
+    `width` is how many bytes every id of the column has, None if they differ.
+    """
 
     column: pa.StringArray
     rows: NDArray[np.int64]
+    width: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -34,9 +38,11 @@ class Ids:
         ids: list[str] = self.column.take(pa.array(self.rows)).to_pylist()
         return ids
 
-    def spans(self) -> tuple[pa.Buffer, NDArray[np.int64], NDArray[np.int64]]:
-        """UTF-8 bytes, and where in them each id begins and how many it has."""
+    def spans(self) -> tuple[pa.Buffer, NDArray[np.int64], NDArray[np.int64] | int]:
+        """UTF-8 bytes, and where in them each id begins and how many it has, or all have."""
         offsets = byte_offsets(self.column)
+        if self.width is not None:
+            return self.column.buffers()[2], self.rows * self.width + offsets[0], self.width
         begins = offsets[self.rows]
         return self.column.buffers()[2], begins, offsets[self.rows + 1] - begins
 
@@ -66,7 +72,7 @@ class Asked:
     @property
     def conversion_of_session(self) -> Ids:
         """The conversion of each session."""
-        return Ids(self.conversions.column, np.repeat(self.conversions.rows, self.lengths))
+        return replace(self.conversions, rows=np.repeat(self.conversions.rows, self.lengths))
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class WireJourneys:
         self.lengths: NDArray[np.int64] = np.diff(ends)
         self._conv_id = _take_ascending(journeys["conv_id"], self.starts)  # one a journey
         self._session_id = journeys["session_id"].combine_chunks()
+        self._conv_id_width, self._session_id_width = _common_width(self._conv_id), _common_width(self._session_id)
         self._wire_conv_id, self._wire_session_id = _escaped(self._conv_id), _escaped(self._session_id)
         self._time = journeys["session_time"].combine_chunks()
         is_last = np.zeros(len(position), dtype=np.int32)
@@ -115,8 +122,8 @@ class WireJourneys:
     def asked(self, journeys: NDArray[np.int64]) -> Asked:
         """What a request for `journeys` asks for."""
         return Asked(
-            conversions=Ids(self._conv_id, journeys),
-            sessions=Ids(self._session_id, self.rows(journeys)),
+            conversions=Ids(self._conv_id, journeys, self._conv_id_width),
+            sessions=Ids(self._session_id, self.rows(journeys), self._session_id_width),
             lengths=self.lengths[journeys],
             is_plain=self._wire_conv_id is self._conv_id and self._wire_session_id is self._session_id,
         )
@@ -194,6 +201,12 @@ def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """All journeys in order, in blocks of about `_SESSIONS_A_BLOCK` sessions."""
     block = np.cumsum(lengths) // _SESSIONS_A_BLOCK
     return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(block)) + 1) if len(lengths) else []
+
+
+def _common_width(ids: pa.StringArray) -> int | None:
+    """How many bytes each of `ids` has, None if they differ."""
+    widths = np.diff(byte_offsets(ids))
+    return int(widths[0]) if len(widths) and (widths == widths[0]).all() else None
 
 
 def _escaped(ids: pa.Array) -> pa.Array:
