@@ -150,29 +150,37 @@ async def serve(requests: int) -> None:
     await server.serve_forever()
 
 
-def throughput(requests: int) -> float:
-    """The share of the request rate that latency and concurrency allow, with full requests."""
+def throughput(requests: int, repeats: int) -> float:
+    """The share of the request rate that latency and concurrency allow, with full requests: the median of some runs."""
     table = journeys(np.full(requests * JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY))
     command = [sys.executable, __file__, "--serve", str(requests)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, tempfile.TemporaryDirectory() as kept:
+    print(f"{requests} requests of {SESSIONS_A_REQUEST} sessions, {IN_FLIGHT} in flight, {LATENCY * 1000:.0f} ms:")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             port = server.stdout.readline().strip()
-            settings = ApiSettings(api_url=f"http://127.0.0.1:{port}/", concurrency=IN_FLIGHT)
-            cpu = time.process_time()
-            started = time.monotonic()
-            result = attribute(table, settings, "key", AnswerStore(Path(kept)))
-            wall = time.monotonic() - started
-            cpu = time.process_time() - cpu
-            arrivals = read_arrivals(port)
+            ratios = [measure_ratio(table, port, requests) for _ in range(repeats)]
         finally:
             server.terminate()
+    print(f"  ratio: median {np.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    return float(np.median(ratios))
+
+
+def measure_ratio(table: pa.Table, port: str, requests: int) -> float:
+    """One run of `throughput`, with an empty store of answers."""
+    settings = ApiSettings(api_url=f"http://127.0.0.1:{port}/", concurrency=IN_FLIGHT)
+    with tempfile.TemporaryDirectory() as kept:
+        cpu = time.process_time()
+        started = time.monotonic()
+        result = attribute(table, settings, "key", AnswerStore(Path(kept)))
+        wall = time.monotonic() - started
+        cpu = time.process_time() - cpu
+    arrivals = read_arrivals(port)[-requests:]
     assert result.statistics.requests == requests, result.statistics
     asking = max(arrivals) + LATENCY - min(arrivals)
     floor = requests / IN_FLIGHT * LATENCY
     print(
-        f"{requests} requests of {SESSIONS_A_REQUEST} sessions, {IN_FLIGHT} in flight, {LATENCY * 1000:.0f} ms: "
-        f"{requests / asking:.0f} requests/s of {requests / floor:.0f} possible, ratio {floor / asking:.2f} "
+        f"  {requests / asking:.0f} requests/s of {requests / floor:.0f} possible, ratio {floor / asking:.2f} "
         f"(whole call {wall:.1f} s, {cpu / requests * 1000:.1f} ms of processor a request)"
     )
     return floor / asking
@@ -227,13 +235,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=640, help="of the measurement of speed")
+    parser.add_argument("--repeats", type=int, default=5, help="of the measurement of speed")
     parser.add_argument("--journeys", type=int, default=500_000, help="of the measurement of memory, 0 leaves it out")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve(options.serve))
     else:
-        throughput(options.requests)
+        throughput(options.requests, options.repeats)
         if options.journeys:
             memory(options.journeys)
 

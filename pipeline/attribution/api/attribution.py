@@ -78,10 +78,10 @@ def attribute(
     else:
         pa.default_memory_pool().release_unused()  # of what reading and encoding the journeys took
         with answers.journal(scope) as journal:
-            keys = np.frombuffer(digests.buffers()[1], np.dtype((np.void, DIGEST_BYTES)))
+            digest_of = np.frombuffer(digests.buffers()[1], np.dtype((np.void, DIGEST_BYTES)))
 
             def keep(numbers: NDArray[np.int64], lengths: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
-                journal.keep(keys[numbers], lengths, shares)
+                journal.keep(digest_of[numbers], lengths, shares)
 
             asyncio.run(_complete(run, np.flatnonzero(~found), Client(settings, key), keep, journal.sync, report))
         answers.merge(scope)

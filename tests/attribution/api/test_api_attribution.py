@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from pipeline.attribution.api.settings import ApiSettings
 from pipeline.attribution.api.statistics import Progress
 from pipeline.attribution.sandbox.service import Limits
 from pipeline.attribution.schema import CREDIT
+from pipeline.errors import AttributionError
 from pipeline.journeys.schema import JOURNEYS
 
 PHASES = ["initializer", "holder", "closer", "ihc"]
@@ -154,3 +156,15 @@ def test_answers_of_a_run_end_up_in_few_files(api: Api) -> None:
     scope = ApiSettings(api_url=api.url).scope
     assert len([*(api.answers.folder / scope.name).iterdir()]) == 1
     assert Counter(api.sandbox.seen.asked.values()) == {1: 60}
+
+
+def test_a_disk_that_fails_ends_the_run(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pipeline.attribution.api.attribution._SECONDS_BETWEEN_SYNCS", 0.01)
+    monkeypatch.setattr("os.fdatasync", fail)
+    api.suffer(latency=0.05)
+    with pytest.raises(AttributionError, match=r"answers of the API cannot be kept in .* \(Input/output error\); make"):
+        api.attribute(make_journeys([1] * 60), max_customer_journeys=1, concurrency=2)
+    assert api.sandbox.seen.count < 60
