@@ -171,7 +171,8 @@ class Run:
             good, lengths, rows, shares = journeys[is_good], lengths[is_good], rows[of_good], shares[:, of_good]
         if len(good):
             keep(good, lengths, shares)
-            self._shares[:, rows] = shares
+            for phase, of_phase in zip(self._shares, shares, strict=True):  # in half the time of all at once
+                phase[rows] = of_phase
             self.statistics.answered += len(good)
         self.statistics.latencies.append(answer.seconds)
         self._gate.succeeded()
