@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pipeline.attribution.api.wire import Part, WireJourneys, body
 
 _SESSIONS_A_BLOCK = 12_000  # some 4 MB: encoding them takes so few steps that the thread hardly disturbs the loop
-
-_BLOCKS_AHEAD = 2
+_BLOCKS_AHEAD = 2  # beside the one in use, so that no request waits for its body
 
 
 class Bodies:
