@@ -234,7 +234,7 @@ def ask_and_print_peak(path: str, url: str, answers: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=640, help="of the measurement of speed")
+    parser.add_argument("--requests", type=int, default=1280, help="of the measurement of speed")
     parser.add_argument("--repeats", type=int, default=5, help="of the measurement of speed")
     parser.add_argument("--journeys", type=int, default=500_000, help="of the measurement of memory, 0 leaves it out")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
