@@ -147,7 +147,7 @@ def is_being_written(path: Path) -> bool:
 
 
 def read_answers(path: Path, columns: list[str]) -> pa.Table:
-    """Some columns of a file, for `scope_of`; of a journal that is being written, as far as it is on disk.
+    """Some columns of a file, for `scope_of`; of a journal that is being written, the answers so far.
 
     Raises `FileNotFoundError`, and `UnreadableTargetError` for a damaged file.
     """

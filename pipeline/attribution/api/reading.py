@@ -65,7 +65,6 @@ _FIRST_SESSION = re.compile(
 
 _WORD = 8
 _ONES = np.uint64(0x0101_0101_0101_0101)  # times a byte: the word of eight such bytes
-_ALL = _ONES * np.uint8(0xFF)
 _ZERO = np.frombuffer(b"0.000000", "<u8")[0]
 _POINT = np.uint64(0xFF00)  # its byte in a word
 
@@ -159,8 +158,11 @@ def _expect_ids(content: bytes, begins: NDArray[np.int64], ends: NDArray[np.int6
     text, id_begins, widths = ids.spans()
     if (ends - begins != widths).any():
         raise _UnusualError
-    for width in [widths] if isinstance(widths, int) else np.unique(widths).tolist():
-        rows = slice(None) if isinstance(widths, int) else widths == width
+    if isinstance(widths, int):
+        groups: list[tuple[Any, int]] = [(slice(None), widths)]
+    else:
+        groups = [(widths == width, width) for width in np.unique(widths).tolist()]
+    for rows, width in groups:
         found, expected = _windows(content, begins[rows], width), _windows(text, id_begins[rows], width)
         if not pa.py_buffer(found).equals(pa.py_buffer(expected)):
             raise _UnusualError
@@ -180,7 +182,7 @@ def _digits(
     for word, (text, mask) in enumerate(zip(texts.T, masks.reshape(texts.shape).T, strict=True)):
         if (words[:, :, word] & mask[:, None] != text[:, None]).any():
             raise _UnusualError
-    is_before = _ALL >> (8 * (_WORD - widths)).astype(np.uint64)
+    is_before = ~np.uint64(0) >> (8 * (_WORD - widths)).astype(np.uint64)
     return (words[:, :, -1] ^ _ZERO) & is_before, widths
 
 
