@@ -7,7 +7,6 @@ WORKDIR /app
 COPY setup.py pyproject.toml README.md luigi.cfg ./
 COPY pipeline pipeline
 COPY targets targets
-COPY data/*.py data/
 COPY bin/daily /usr/local/bin/attribution-daily
 RUN pip install --no-cache-dir .
 

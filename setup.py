@@ -21,7 +21,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["pipeline", "pipeline.*", "targets", "targets.*", "data"]),
+    packages=find_packages(include=["pipeline", "pipeline.*", "targets", "targets.*"]),
     package_data={"pipeline": ["py.typed", "attribution/models/*.json"], "targets": ["py.typed"]},
     install_requires=[
         "luigi>=3.8.1,<4",
@@ -55,7 +55,7 @@ setup(
     entry_points={
         "console_scripts": [
             "ihc-sandbox=pipeline.attribution.sandbox:main",
-            "attribution-sample=data.sample:main",
+            "attribution-sample=pipeline.sample.command:main",
             "attribution-answers=pipeline.attribution.api.answers_command:main",
         ],
     },

@@ -18,8 +18,8 @@ import pyarrow as pa
 from adbc_driver_sqlite import dbapi
 from numpy.typing import NDArray
 
-from data.channels import CHANNELS
-from data.schema import SOURCE_TABLES
+from pipeline.sample.channels import CHANNELS
+from pipeline.sample.schema import SOURCE_TABLES
 
 DAY = 86_400
 BLOCK = 250_000  # rows written at a time

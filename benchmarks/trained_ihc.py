@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.buyers import buyers
-from data.channels import CHANNELS
 from pipeline.attribution.models.curve import Curve
 from pipeline.attribution.models.ihc import ihc_credit
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.models.linear import linear
 from pipeline.attribution.models.segments import each_session
+from pipeline.sample.buyers import buyers
+from pipeline.sample.channels import CHANNELS
 from pipeline.training.comparing import Difference, differences
 from pipeline.training.learning import PHASES, Learned, learn
 from pipeline.training.upload import read_csv, to_arrays

@@ -14,7 +14,7 @@ from support.databases import ODD_CHANNELS, SHOP_INTERVAL, change, write_databas
 from support.plain_report import Books, plain_report
 from support.running import DATABASE, Workplace
 
-from data.sample import write_sample
+from pipeline.sample.database import write_sample
 
 KEYS = {
     "attribution_customer_journey": ("conv_id", "session_id"),

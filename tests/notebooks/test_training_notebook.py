@@ -15,7 +15,7 @@ import pytest
 from support.databases import SHOP_INTERVAL
 from support.running import REPOSITORY, Workplace
 
-from data.sample import write_sample
+from pipeline.sample.database import write_sample
 
 EXTRA = ("altair", "ipykernel", "jupytext", "nbclient", "vl_convert")
 missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from data.sample import write_sample
-from data.schema import SOURCE_TABLES
+from pipeline.sample.database import write_sample
+from pipeline.sample.schema import SOURCE_TABLES
 
 SHOP_INTERVAL = "2023-08-29-2023-09-03"
 """The days of the small shop's conversions, and one without any; some of its sessions are earlier."""

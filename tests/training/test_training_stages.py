@@ -12,10 +12,10 @@ import pytest
 from support.comparing import contents, versions
 from support.running import DATABASE, LOCAL, Outcome, Workplace
 
-from data.sample import write_sample
 from pipeline.attribution.models import load_model, trained_file
 from pipeline.config import Settings
 from pipeline.errors import ModelError, SettingsError
+from pipeline.sample.database import write_sample
 from pipeline.training.upload import read_csv, to_arrays
 
 INTERVAL = "2023-08-29-2023-09-02"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.sample import write_sample
 from pipeline.attribution.api.packing import lower_bound, pack
 from pipeline.errors import AttributionError
+from pipeline.sample.database import write_sample
 
 LIMITS = st.tuples(st.integers(1, 120), st.integers(1, 300))
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from data.sample import main, write_sample
-from data.schema import SOURCE_TABLES
+from pipeline.sample.command import main
+from pipeline.sample.database import write_sample
+from pipeline.sample.schema import SOURCE_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +205,7 @@ def test_a_small_sample_holds_every_kind_of_user(tmp_path: Path, scale: float, s
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "data.sample", *arguments]
+    command = [sys.executable, "-m", "pipeline.sample.command", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -272,7 +273,7 @@ def test_wrong_arguments_are_named(
 
 def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sample.db"
-    command = f"ulimit -f 100; exec {sys.executable} -m data.sample {path} --scale 0.1"
+    command = f"ulimit -f 100; exec {sys.executable} -m pipeline.sample.command {path} --scale 0.1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert re.fullmatch(rf"attribution-sample: error: cannot write {path}: .+\n", done.stderr)
@@ -285,7 +286,7 @@ def test_an_interrupted_run_leaves_the_old_database_and_nothing_else(tmp_path: P
     # A shell's background jobs ignore SIGINT, and their children inherit that: take it up again.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from data.sample import main; main(sys.argv[1:])"
+        "from pipeline.sample.command import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", code, str(path), "--scale", "20", "--force"]
     deadline = time.monotonic() + 30

@@ -1,8 +1,7 @@
-"""Writes a SQLite database of made-up sessions, conversions and costs, shaped like the reference data set."""
+"""A SQLite database of made-up sessions, conversions and costs, shaped like the reference data set."""
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import math
 import sqlite3
@@ -13,22 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from data.buyers import Buyers, buyers
-from data.channels import CHANNELS
-from data.schema import SOURCE_TABLES
-from data.visits import DAY, Flags, Integers, Visits, browsing, busy_times, concatenate
+from pipeline.sample.buyers import Buyers, buyers
+from pipeline.sample.channels import CHANNELS
+from pipeline.sample.schema import SOURCE_TABLES
+from pipeline.sample.visits import DAY, Flags, Integers, Visits, browsing, busy_times, concatenate
 from targets.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 FIRST_DAY = dt.date(2023, 8, 29)
 SESSIONS, CONVERSIONS, DAYS = 450_616, 2_000, 10  # the reference data set, scale 1
 DEFAULT_SEED = 1
 
 # Ten conversions have room for one of each kind; the upper limit keeps the buyers in memory.
-_SCALES = (0.005, 1_000)
-_DAYS = (1, 3_650)
+SCALES = (0.005, 1_000)
+DAYS_ALLOWED = (1, 3_650)
 
 # Sessions written at a time: enough to be fast, few enough for memory not to grow with the scale.
 _BLOCK = 20_000
@@ -113,12 +112,12 @@ def write_sample(path: Path, *, scale: float = 1, seed: int = DEFAULT_SEED, days
             present, costs = _costs(rng, visits.channel)
             _insert(database, "session_costs", session_ids[present], costs)
         database.execute("COMMIT")
-        for journal in _journals(path):
+        for journal in journals(path):
             journal.unlink(missing_ok=True)
     return sample
 
 
-def _journals(path: Path) -> list[Path]:
+def journals(path: Path) -> list[Path]:
     """Where SQLite logs changes of a database: a log that outlives it would be played into the next one."""
     return [Path(f"{path}{end}") for end in ("-journal", "-wal", "-shm")]
 
@@ -174,39 +173,3 @@ def _ids(rng: np.random.Generator, count: int) -> Texts:
     """Random ids of 64 hexadecimal digits: 256 bits do not collide."""
     digits = rng.bytes(32 * count).hex()
     return np.array([digits[start : start + 64] for start in range(0, 64 * count, 64)], object)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command `attribution-sample`: exit code 2 for wrong arguments, 1 for an unwritable file."""
-    parser = argparse.ArgumentParser(prog="attribution-sample", description=__doc__)
-    parser.add_argument("path", type=Path, metavar="PATH", help="the database to write")
-    parser.add_argument(
-        "--scale", type=float, default=1, help=f"times {SESSIONS:,} sessions and {CONVERSIONS:,} conversions"
-    )
-    parser.add_argument("--days", type=int, default=DAYS, help=f"days from {FIRST_DAY} (default: {DAYS})")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help=f"default: {DEFAULT_SEED}")
-    parser.add_argument("--force", action="store_true", help="replace a database that is there")
-    arguments = parser.parse_args(argv)
-    path = arguments.path.absolute()
-    if not _SCALES[0] <= arguments.scale <= _SCALES[1]:
-        parser.error(f"--scale must be between {_SCALES[0]} and {_SCALES[1]}, not {arguments.scale:g}")
-    if not _DAYS[0] <= arguments.days <= _DAYS[1]:
-        parser.error(f"--days must be between {_DAYS[0]} and {_DAYS[1]}, not {arguments.days}")
-    if arguments.seed < 0:
-        parser.error(f"--seed must not be negative, not {arguments.seed}")
-    if path.is_dir():
-        parser.error(f"{path} is a folder; name a file in it")
-    there = [file for file in (path, *_journals(path)) if file.exists()]
-    if there and not arguments.force:
-        parser.error(f"{there[0]} is there already; name another file, or replace it with --force")
-    try:
-        sample = write_sample(path, scale=arguments.scale, seed=arguments.seed, days=arguments.days)
-    except (OSError, sqlite3.Error) as error:
-        parser.exit(1, f"{parser.prog}: error: cannot write {path}: {error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: interrupted; {path} is as it was\n")
-    print(f"{path}: {sample.sessions} sessions, {sample.conversions} conversions, {sample.days} days")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.channels import CHANNELS
-from data.visits import DAY, Flags, Floats, Integers, Visits, busy_times, concatenate, elapsed_within, visits
+from pipeline.sample.channels import CHANNELS
+from pipeline.sample.visits import DAY, Flags, Floats, Integers, Visits, busy_times, concatenate, elapsed_within, visits
 
 # Of the 2,000 conversions of the reference data set, how many have no session, how many only one in their own
 # second, how many are their user's second one; and how many sessions come after an order.

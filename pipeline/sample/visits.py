@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.channels import CHANNELS
+from pipeline.sample.channels import CHANNELS
 
 DAY = 86_400
 
