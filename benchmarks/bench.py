@@ -1,101 +1,111 @@
 """Every performance figure that the README quotes, measured on this machine: `make bench`.
 
-Figures are medians of whole processes, Python start included; this machine's load is in them, so read them as ratios.
+Figures are medians of whole processes, Python start included. This machine's load is in them: read them as ratios, and
+the limits as those of a quiet machine on which Python and the imports take 0.6 s. `--quick` tries the benchmark itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
-import resource
-import shutil
-import statistics
+import platform
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-HERE = Path(__file__).parent
-INTERVAL = "2023-08-29-2023-09-08"
-REPORT = ["luigi", "--module", "pipeline", "Report", "--date-interval", INTERVAL, "--local-scheduler", "--no-lock"]
+import scenarios
+from measuring import REPOSITORY, CommandError, measure, python
+from results import Result
+from scenarios import QUICK, Bench, Sizes
 
+RESULTS = REPOSITORY / "benchmarks" / "results"
+LIBRARIES = ("luigi", "duckdb", "pyarrow", "adbc-driver-sqlite", "pandas", "numpy")
 
-class Figure(NamedTuple):
-    """What one command took."""
+SCENARIOS: dict[str, Callable[[Bench, Result], None]] = {
+    "sample": scenarios.sample,
+    "year": scenarios.year,
+    "ten-years": scenarios.ten_years,
+    "big": scenarios.big,
+    "marginal": scenarios.marginal,
+}
 
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float
-
-
-def measure(command: list[str], folder: Path) -> Figure:
-    """Run a command in a folder, its settings being the defaults for `shop.db` there."""
-    environment = {**os.environ, "DATABASE_URL": "sqlite:///shop.db", "DATA_DIR": "files"}
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as run:
-        _, log = run.communicate()
-    seconds = time.perf_counter() - started
-    if run.returncode:
-        sys.exit(f"{' '.join(command)} ended with {run.returncode}\n{log.decode()}")
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Figure(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+# Benchmarks of one part each, which print their own figures.
+SCRIPTS = ("api_client.py", "api_faults.py", "models.py", "trained_ihc.py")
 
 
-def in_a_process_of_its_own(command: list[str], folder: Path) -> Figure:
-    """`measure` in a fork, since the peak memory of children is a maximum over all of them."""
-    reader, writer = os.pipe()
-    if not (child := os.fork()):
-        os.write(writer, repr(tuple(measure(command, folder))).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        figures = answer.read()
-    os.waitpid(child, 0)
-    return Figure(*(float(figure) for figure in figures.strip("()").split(",")))
+def run_script(script: str, bench: Bench, result: Result) -> None:
+    """Run a benchmark of its own, and show what it prints."""
+    with tempfile.TemporaryDirectory(dir=bench.place) as folder:
+        run = measure(python(script), Path(folder))
+    print(run.output, end="", flush=True)
+    result.output = run.output.splitlines()
 
 
-def show(title: str, figures: list[Figure]) -> None:
-    """Print the medians."""
-    seconds, cpu, peak = (statistics.median(column) for column in zip(*figures, strict=True))
-    print(f"{title:<44} {seconds:7.2f} s {cpu:7.2f} s CPU {peak:7.0f} MB", flush=True)
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return {
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "libraries": {library: version(library) for library in LIBRARIES},
+        "commit": commit.stdout.strip() or None,
+    }
 
 
-def reports(folder: Path, scale: float, repeats: int) -> None:
-    """Cold and warm reports of a sample."""
-    folder.mkdir()
-    sample = ["attribution-sample", "shop.db", "--scale", str(scale), "--force"]
-    show(f"sample x{scale:g}", [in_a_process_of_its_own(sample, folder)])
-    pristine = folder / "pristine.db"
-    (folder / "shop.db").rename(pristine)
-    cold, warm = [], []
-    for _ in range(repeats):
-        shutil.rmtree(folder / "files", ignore_errors=True)
-        shutil.copy(pristine, folder / "shop.db")
-        cold.append(in_a_process_of_its_own(REPORT, folder))
-        warm.append(in_a_process_of_its_own(REPORT, folder))
-    show(f"cold report x{scale:g} (at most 6 s, 600 MB at x1)", cold)
-    show("the same again (under 3 s at x1)", warm)
+def measure_all(names: list[str], bench: Bench) -> list[Result]:
+    """The scenarios and scripts of these names, one after the other; one that fails stops no other."""
+    results = []
+    for name in names:
+        result = Result(name)
+        results.append(result)
+        print(f"\n{name}", flush=True)
+        try:
+            if name in SCENARIOS:
+                SCENARIOS[name](bench, result)
+            else:
+                run_script(name, bench, result)
+        except CommandError as error:
+            result.failure = "\n    ".join(error.args)
+            print(f"  FAILED {result.failure}", flush=True)
+    return results
 
 
 def main() -> None:
-    """Print the figures, one line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--scale", type=float, action="append", help="of the sample; repeatable (default 1 and 4)")
-    parser.add_argument("--only-reports", action="store_true", help="leave out the API client and the models")
+    """Print the figures; exit code 1 if a command failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=[*SCENARIOS, *SCRIPTS], help="repeatable (default: all)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs behind each median (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="tiny databases, and no scripts unless --only names them")
+    parser.add_argument("--hundred", action="store_true", help="the sample times 100, too: half an hour, 40 GB of disk")
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS / "bench.json", help="default: benchmarks/results/bench.json"
+    )
+    parser.add_argument("--databases", type=Path, help="keeps the generated databases there for the next time")
+    parser.add_argument("--place", type=Path, help="where runs have their folders (default: the temporary folder)")
     options = parser.parse_args()
-    load, python = os.getloadavg()[0], sys.version.split()[0]
-    print(f"{os.cpu_count()} cores, load {load:.1f}, Python {python}, medians of {options.repeats}")
-    with tempfile.TemporaryDirectory() as folder:
-        for scale in options.scale or [1, 4]:
-            reports(Path(folder) / f"x{scale:g}", scale, options.repeats)
-    if not options.only_reports:
-        for script in ("api_client.py", "models.py"):
-            subprocess.run([sys.executable, HERE / script], check=True)
+
+    sizes = QUICK if options.quick else Sizes()
+    if options.hundred:
+        sizes = dataclasses.replace(sizes, scales=(*sizes.scales, sizes.scales[-1] * 10))
+    names = options.only or [*SCENARIOS, *(() if options.quick else SCRIPTS)]
+    about = machine()
+    print(f"{about['cores']} cores, load {about['load']:.1f}, Python {about['python']}, medians of {options.repeats}")
+    with tempfile.TemporaryDirectory(dir=options.place) as place:
+        databases = (options.databases or Path(place) / "databases").absolute()
+        results = measure_all(names, Bench(sizes, options.repeats, databases, Path(place)))
+    found = {"machine": about, "repeats": options.repeats, "quick": options.quick}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found | {"results": [result.as_json() for result in results]}, indent=2)
+    options.json.write_text(text + "\n", encoding="utf-8")
+    print(f"\n{options.json}")
+    sys.exit(any(result.failure for result in results))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The least that a large shop's report could take: each part of the work alone, without anything around it.
 
-`python benchmarks/floors.py scan FOLDER` does one part in a folder that holds `shop.db`, and prints its seconds. A part needs
-the files of those before it: scan, journeys, store. Imports and preparation are not counted.
+`python benchmarks/floors.py scan FOLDER` does one part in a folder that holds `shop.db`, and prints its seconds without
+imports and preparation. `journeys` needs the files of `scan`, and `store` those of `journeys`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ def journeys(folder: Path, lookback: int) -> tuple[float, int]:
     """The bare SQL over all days, from these files into one."""
     output = folder / "journeys.parquet"
     sql = f"COPY ({JOURNEYS.format(folder=folder, lookback=lookback)}) TO '{output}' (COMPRESSION zstd)"
-    settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder / "spill")}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(folder / "spill"),
+    }
     with duckdb.connect(config=settings) as database:
         started = time.perf_counter()
         database.execute(sql)
