@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,8 @@ from targets.errors import TargetError
 from targets.fingerprint import fingerprint
 
 logger = logging.getLogger("luigi-interface.pipeline")
+
+_MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
 
 _checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
 
@@ -43,8 +46,8 @@ def data_root() -> Path:
 class SettingParameter(luigi.Parameter):
     """A task parameter whose default is the setting of the same name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(default=None, description=f"overrides the setting {name}")
+    def __init__(self, name: str, *, significant: bool = True) -> None:
+        super().__init__(default=None, significant=significant, description=f"overrides the setting {name}")
         self._declared = declared_settings()[name]
 
     def parse(self, value: str) -> Any:  # noqa: ANN401 - the setting's own type
@@ -56,24 +59,12 @@ class SettingParameter(luigi.Parameter):
         return getattr(settings(), self._declared.name) if value is None else value
 
 
-def setting(name: str) -> Any:  # noqa: ANN401 - the setting's own type
-    """A task parameter that overrides the setting of this name, which is its default."""
-    return SettingParameter(name)
+def setting(name: str, *, significant: bool = True) -> Any:  # noqa: ANN401 - the setting's own type
+    """A task parameter that overrides the setting of this name, which is its default.
 
-
-class OptionsParameter(luigi.Parameter):
-    """The model options that differ from their defaults, so that two runs that differ in them are two tasks."""
-
-    def __init__(self) -> None:
-        super().__init__(default=None, description="set by the settings of the comparison models")
-
-    def normalize(self, value: str | None) -> str:
-        """The options in force, as `name=value`."""
-        if value is not None:
-            return value
-        defaults = vars(ModelOptions())
-        changed = {name: getattr(settings(), name) for name in defaults if getattr(settings(), name) != defaults[name]}
-        return " ".join(f"{name}={option}" for name, option in changed.items())
+    One that is not significant changes how a stage works, and nothing of what it leaves behind.
+    """
+    return SettingParameter(name, significant=significant)
 
 
 class InputSettings:
@@ -95,7 +86,17 @@ class ModelSettings(JourneySettings):
 
     model = setting("model")
     conv_type_id = setting("conv_type_id")
-    model_options = OptionsParameter()
+    direct_channels = setting("direct_channels")
+    excluded_channels = setting("excluded_channels")
+    position_first = setting("position_first")
+    position_last = setting("position_last")
+    half_life_hours = setting("half_life_hours")
+    markov_order = setting("markov_order")
+
+    @property
+    def options(self) -> ModelOptions:
+        """The options of the comparison models."""
+        return ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS})
 
 
 class Stage(luigi.Task):
@@ -206,7 +207,7 @@ class Stage(luigi.Task):
         """The parameters that determine the target's bytes."""
         # the options decide the credit of the model that takes them alone: `model_identity` knows which
         parameters = self.to_str_params(only_significant=True).items()
-        return {name: value for name, value in parameters if name != "model_options"}
+        return {name: value for name, value in parameters if name not in _MODEL_OPTIONS}
 
 
 class DayBlock(InputSettings, Stage):

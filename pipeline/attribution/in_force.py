@@ -1,10 +1,9 @@
-"""The model that the settings choose, with its options, trained parameters and redistribution."""
+"""The model that a task chooses, with its options, trained parameters and redistribution."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from pipeline.attribution.api.redistribution import Redistribution, redistribute
@@ -15,16 +14,15 @@ from pipeline.stage import data_root, settings
 
 
 @functools.cache
-def model_identity(model: str, conv_type_id: str) -> Mapping[str, object]:
+def model_identity(model: str, conv_type_id: str, options: ModelOptions) -> Mapping[str, object]:
     """What, beside the journeys, decides the credit that a model gives. Raises `ModelError`, `SettingsError`."""
     if model == IHC_API:
         return {"model": IHC_API, "endpoint": settings().api_url, **_identity(redistribution())}
-    return embedded_model(model, conv_type_id).fingerprint
+    return embedded_model(model, conv_type_id, options).fingerprint
 
 
-def embedded_model(model: str, conv_type_id: str) -> EmbeddedModel:
+def embedded_model(model: str, conv_type_id: str, options: ModelOptions) -> EmbeddedModel:
     """The embedded model, with trained or shipped parameters. Raises `ModelError`, `SettingsError`."""
-    options = ModelOptions(**{option.name: getattr(settings(), option.name) for option in fields(ModelOptions)})
     loaded = load_model(model, conv_type_id, options, trained_models())
     moved = redistribution()
     if model != IHC_LOCAL or moved is None:

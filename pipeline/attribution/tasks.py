@@ -7,7 +7,7 @@ import datetime as dt
 import io
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from pipeline.attribution.models import IHC_API
 from pipeline.attribution.schema import CREDIT
 from pipeline.days import IntervalParameter, days_between, days_of
 from pipeline.journeys.tasks import Journeys
-from pipeline.stage import ModelSettings, Stage, data_root, settings
+from pipeline.stage import ModelSettings, Stage, data_root, setting, settings
 from targets.atomic import write_bytes
 from targets.parquet import ParquetTarget
 from targets.text import JsonTarget
@@ -38,6 +38,8 @@ class ApiRun(ModelSettings):
     """What a run is told about the API; it changes which requests are sent, not what a result means."""
 
     refresh = luigi.BoolParameter(significant=False, description="ask the API again for what it has answered before")
+    max_customer_journeys = setting("max_customer_journeys", significant=False)
+    pack_days = setting("pack_days", significant=False)
     within = luigi.Parameter(default="", significant=False, description="the interval that the run is about")
 
 
@@ -58,7 +60,9 @@ class ApiUser(ApiRun, Stage):
         """The API with the answers kept so far."""
         from pipeline.attribution.asking import Api
 
-        return Api(settings(), data_root(), redistribution(), refresh=self.refresh)
+        told = ("conv_type_id", "max_sessions", "max_customer_journeys", "pack_days")
+        in_force = replace(settings(), **{name: getattr(self, name) for name in told})
+        return Api(in_force, data_root(), redistribution(), refresh=self.refresh)
 
     def days_within(self) -> list[dt.date]:
         """The days of the run's interval; none where a stage is run on its own."""
@@ -98,7 +102,7 @@ class Attribution(ApiUser):
 
     def ingredients(self) -> dict[str, Any]:
         """The journeys and settings, and what the model is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id)}
+        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
 
     def current(self) -> bool:
         """Whether the credit is current, and of this run where that is asked for."""
@@ -109,7 +113,7 @@ class Attribution(ApiUser):
         if self.uses_api:
             credit, rejected = self._ask()
         else:
-            model = embedded_model(self.model, self.conv_type_id)
+            model = embedded_model(self.model, self.conv_type_id, self.options)
             credit, rejected = attribute_embedded(self.clone(Journeys).output().read(), model), {}
         self._keep_rejected(rejected)
         self.output().write(credit, self.fingerprint(), {"rejected": len(rejected)})
@@ -120,7 +124,7 @@ class Attribution(ApiUser):
         return [pack] if pack else self.limited()
 
     def _pack(self) -> AnsweredDays | None:
-        days, size = self.days_within(), settings().pack_days
+        days, size = self.days_within(), self.pack_days
         if size == 1 or not days:
             return None
         start = days.index(self.day) // size * size
@@ -178,7 +182,7 @@ class AnsweredDays(ApiUser):
 
     def ingredients(self) -> dict[str, Any]:
         """The journeys, and what the API is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id)}
+        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
 
     def current(self) -> bool:
         """Whether every journey has a kept answer or was rejected."""

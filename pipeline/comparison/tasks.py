@@ -151,7 +151,7 @@ class DayLookbackCredit(ModelSettings, Stage):
 
     def ingredients(self) -> dict[str, object]:
         """The sessions, conversions and settings, and what the model is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id)}
+        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
 
     def run(self) -> None:
         """Build the longest journeys once, in memory: the files under journeys/ are those of the run's own window."""
@@ -166,7 +166,7 @@ class DayLookbackCredit(ModelSettings, Stage):
             lookback_days=0,
             max_sessions=self.max_sessions,
         )
-        credit = credit_by_window(journeys, embedded_model(self.model, self.conv_type_id))
+        credit = credit_by_window(journeys, embedded_model(self.model, self.conv_type_id, self.options))
         self.output().write(credit, self.fingerprint())
         self.done(f"{credit.num_rows} channels in windows")
 

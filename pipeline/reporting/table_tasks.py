@@ -65,5 +65,5 @@ class ChannelReportingTable(IntervalStage):
 def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
     """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
     shared = {name: value for name, value in stage.parameters.items() if name not in ("day", "date_interval")}
-    identity = model_identity(stage.model, stage.conv_type_id)
+    identity = model_identity(stage.model, stage.conv_type_id, stage.options)
     return Origin(stage.model, fingerprint({"settings": shared, "model": identity}))
