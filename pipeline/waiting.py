@@ -45,6 +45,15 @@ class WaitingWorker(luigi.worker.Worker):
             self._get_work_response_history.remove(response)
         return succeeded
 
+    def _run_task(self, task_id: str) -> None:
+        """Run a task, unless it has failed here before: schedulers revive what failed, and a run has to end."""
+        if task_id in self._ended("FAILED"):
+            self._add_task(
+                worker=self._id, task_id=task_id, status="FAILED", runnable=False, expl="it has failed in this run"
+            )
+        else:
+            super()._run_task(task_id)
+
     def _keep_alive(self, response: Any) -> bool:  # noqa: ANN401 - Luigi is untyped
         if not response.n_pending_tasks:
             return False
