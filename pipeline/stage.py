@@ -18,6 +18,7 @@ from pipeline.config import Settings, declared_settings, parse_setting
 from pipeline.days import BLOCK_RADIX, aligned_blocks, days_between
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.model_options import ModelOptions
+from pipeline.once_a_run import once_a_run
 from targets.errors import TargetError
 from targets.fingerprint import fingerprint
 
@@ -28,13 +29,13 @@ _MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
 _checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
 
 
-@functools.cache
+@once_a_run
 def settings() -> Settings:
-    """The settings of this process."""
+    """The settings of this run."""
     return Settings.load()
 
 
-@functools.cache
+@once_a_run
 def data_root() -> Path:
     """The folder of the date-stamped files, absolute."""
     root = settings().data_dir

@@ -15,6 +15,8 @@ from typing import Any
 import luigi.interface
 import luigi.worker
 
+from pipeline.once_a_run import forget
+
 
 def wait_for_other_workers() -> None:
     """Have the workers of this process wait for what other workers are running."""
@@ -35,7 +37,10 @@ class WaitingWorker(luigi.worker.Worker):
         """Run the scheduled tasks; what others completed meanwhile counts as completed."""
         gc.freeze()  # modules and tasks stay: no need to look through them for garbage, nor to copy them in a fork
         atexit.register(gc.unfreeze)  # libraries written in C++ report what is left at the end as leaked
-        succeeded: bool = super().run()
+        try:
+            succeeded: bool = super().run()
+        finally:
+            forget()  # a service runs again in the same process, on what is then in the source
         for task in self._open_tasks():
             if task.complete():
                 self._add_task_history.append((task, "DONE", True))

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.config import declared_settings
 from pipeline.errors import PipelineError, SettingsError
-from pipeline.stage import DayBlock, InputSettings, JourneySettings, Stage, data_root, settings
+from pipeline.once_a_run import forget
+from pipeline.stage import DayBlock, InputSettings, JourneySettings, Stage, data_root
 from targets.errors import TargetError
 from targets.text import JsonTarget
 
@@ -30,16 +31,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     Base.numbers = {}
     looks.clear()
-    forget()
+    begin_anew()
     yield tmp_path
-    forget()
+    begin_anew()
 
 
-def forget() -> None:
-    """What a process knows once and for all."""
+def begin_anew() -> None:
+    """Nothing is left of what a process knows."""
     luigi.task.Register.clear_instance_cache()
-    settings.cache_clear()
-    data_root.cache_clear()
+    forget()
 
 
 class Base(InputSettings, Stage):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from pipeline.attribution.api.redistribution import Redistribution, redistribute
 from pipeline.attribution.models import IHC_API, IHC_LOCAL, EmbeddedModel, ihc_parameters, load_model
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.model_options import ModelOptions
+from pipeline.once_a_run import once_a_run
 from pipeline.stage import data_root, settings
 
 
-@functools.cache
+@once_a_run
 def model_identity(model: str, conv_type_id: str, options: ModelOptions) -> Mapping[str, object]:
     """What, beside the journeys, decides the credit that a model gives. Raises `ModelError`, `SettingsError`."""
     if model == IHC_API:
@@ -40,7 +40,7 @@ def trained_models() -> Path:
     return data_root() / "models"
 
 
-@functools.cache
+@once_a_run
 def redistribution() -> Redistribution | None:
     """The redistribution of the IHC models, None without. Raises `SettingsError`."""
     path = settings().redistribution

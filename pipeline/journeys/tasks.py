@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from pathlib import Path
 
 import luigi
 
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
+from pipeline.once_a_run import once_a_run
 from pipeline.source.extract import first_session_day, history_start
 from pipeline.source.tasks import ConversionBlock, Conversions, SessionBlock, source_database
 from pipeline.stage import DayBlock, JourneySettings, Stage, data_root
 from targets.parquet import ParquetTarget
 
 
-@functools.cache
+@once_a_run
 def _source_begins() -> dt.date | None:
-    return first_session_day(source_database())  # asked once a run
+    return first_session_day(source_database())
 
 
 def first_day_of_window(conversion_day: dt.date, lookback_days: int) -> dt.date:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from pipeline import result_tables
 from pipeline.days import IntervalParameter
+from pipeline.once_a_run import once_a_run
 from pipeline.source import prepare
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import sum_channel_costs
@@ -110,9 +110,9 @@ class DayExtract(InputSettings, Stage):
         return f", {len(rejects.ids)} set aside in {path}"
 
 
-@functools.cache
+@once_a_run
 def _all_costs() -> pa.Table | None:
-    return prepare.costs_at_once(source_database())  # one scan for all days of a process
+    return prepare.costs_at_once(source_database())  # one scan for all days
 
 
 class Sessions(DayExtract):
