@@ -161,8 +161,8 @@ class DayLookbackCredit(ModelSettings, Stage):
         earlier = days if self.after_previous_conversion else []
         journeys = build_journeys(
             self.clone(Conversions).output().read(),
-            [self.clone(Sessions, day=day).output().path for day in days],
-            [self.clone(Conversions, day=day).output().path for day in earlier],
+            [self.clone(Sessions, day=day).output().verified() for day in days],
+            [self.clone(Conversions, day=day).output().verified() for day in earlier],
             lookback_days=0,
             max_sessions=self.max_sessions,
         )

@@ -65,5 +65,5 @@ def _files(stages: list[Stage]) -> list[Path]:
     return [
         file
         for stage in stages
-        for file in (_files(stage.requires()) if isinstance(stage, DayBlock) else [stage.output().path])
+        for file in (_files(stage.requires()) if isinstance(stage, DayBlock) else [stage.output().verified()])
     ]

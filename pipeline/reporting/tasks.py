@@ -147,8 +147,8 @@ class Reconciliation(ConversionBooks):
         from pipeline.reporting.channel_report import read_csv
 
         sessions = self.daily(Sessions, self.session_days())
-        refuse_repeated([stage.output().path for stage in sessions], "session_id", "session_sources")
-        refuse_repeated([stage.output().path for stage in self.daily(Conversions)], "conv_id", "conversions")
+        refuse_repeated([stage.output().verified() for stage in sessions], "session_id", "session_sources")
+        refuse_repeated([stage.output().verified() for stage in self.daily(Conversions)], "conv_id", "conversions")
         days = [day_books(*tables) for _, *tables in self.tables()]
         report = read_csv(self.clone(ChannelReport).output().path)
         undated = UndatedRows(self.date_interval).output().read()

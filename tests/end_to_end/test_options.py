@@ -32,7 +32,7 @@ ON_MODEL = {
     "position_first": ("position-based", "0.1"),
     "position_last": ("position-based", "0.1"),
 }
-"""A model that reads the setting (the environment's, where the setting is the model), and a value that is no default."""
+"""A model that reads the setting (or the environment's, where that is the setting), and a value that is no default."""
 
 ON_THE_API = {"max_customer_journeys": "1", "pack_days": "7"}
 

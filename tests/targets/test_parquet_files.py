@@ -173,3 +173,16 @@ def replace(target: ParquetTarget, content: bytes) -> None:
     other = target.path.with_name("other")
     other.write_bytes(content)
     other.replace(target.path)
+
+
+def test_a_flipped_byte_of_the_rows_is_found(tmp_path: Path) -> None:
+    written = ParquetTarget(tmp_path / "rows.parquet", SCHEMA)
+    written.write(ROWS, "fingerprint")
+    assert written.verified() == written.path
+    content = written.path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    for place in range(0, len(content) - footer, 5):
+        damaged = ParquetTarget(tmp_path / f"{place}.parquet", SCHEMA)
+        damaged.path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(UnreadableTargetError, match=re.escape(str(damaged.path))):
+            damaged.verified()
