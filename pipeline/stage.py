@@ -44,6 +44,13 @@ def data_root() -> Path:
     return Path(root).absolute()
 
 
+@once_a_run
+def place_identity() -> str:
+    """A short name for source, result tables and data directory, which tells nothing of them."""
+    locations = (settings().database_url, settings().results_database_url, str(data_root()), str(Path.cwd()))
+    return fingerprint({"locations": locations})[:8]
+
+
 class SettingParameter(luigi.Parameter):
     """A task parameter whose default is the setting of the same name."""
 
@@ -105,6 +112,11 @@ class Stage(luigi.Task):
 
     version: ClassVar[int] = 1
     """Raised when the code gives other bytes for the same inputs and settings."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        super().__init__(*args, **kwargs)
+        # one luigid serves many data directories
+        self.task_id: str = f"{vars(self)['task_id']}_{place_identity()}"
 
     @classmethod
     @functools.cache

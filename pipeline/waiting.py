@@ -16,12 +16,14 @@ import luigi.interface
 import luigi.worker
 
 from pipeline.once_a_run import forget
+from pipeline.remote_scheduler import create_remote_scheduler
 
 
 def wait_for_other_workers() -> None:
     """Have the workers of this process wait for what other workers are running."""
     factory = luigi.interface._WorkerSchedulerFactory  # noqa: SLF001 - the command line offers no other way to a worker
     factory.create_worker = _create_worker
+    factory.create_remote_scheduler = create_remote_scheduler
 
 
 class WaitingWorker(luigi.worker.Worker):

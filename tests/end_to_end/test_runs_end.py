@@ -1,11 +1,15 @@
-"""A run whose failures last longer than the scheduler's delay for failed tasks ends all the same."""
+"""Runs end, whatever lasts, and do not disturb each other."""
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 
+from support.comparing import contents, result_tables
 from support.databases import SHOP_INTERVAL
 from support.running import Workplace
+from support.servers import luigid
 
 BUDGET = 2
 DELAY = 1
@@ -25,3 +29,24 @@ def test_an_api_that_stays_down_ends_the_run(shop: Workplace) -> None:
     assert time.monotonic() - started < 60
     of_days = [line for line in outcome.errors if "gave no usable answer" in line]
     assert 1 <= len(of_days) <= 5
+
+
+def test_a_scheduler_that_cannot_be_reached_is_one_line_within_seconds_whatever_proxy_there_is(shop: Workplace) -> None:
+    started = time.monotonic()
+    nowhere = Workplace(shop.folder, scheduler=("--scheduler-host", "127.0.0.1", "--scheduler-port", "9"))
+    outcome = nowhere.report(SHOP_INTERVAL, HTTP_PROXY="http://127.0.0.1:10", http_proxy="http://127.0.0.1:10")
+    assert outcome.code == 25
+    assert time.monotonic() - started < 30
+    assert "the scheduler at http://127.0.0.1:9 does not answer" in outcome.errors[-1]
+    assert "Traceback" not in outcome.text
+
+
+def test_two_data_directories_on_one_scheduler_are_two_runs(shop: Workplace, tmp_path: Path) -> None:
+    with luigid(tmp_path / "scheduler") as scheduler:
+        one, other = (Workplace(folder, scheduler=scheduler.options) for folder in (shop.folder, tmp_path / "other"))
+        shutil.copy(shop.database, other.database)
+        runs = [place.start_report(SHOP_INTERVAL, ATTRIBUTION_MODEL="linear") for place in (one, other)]
+        for run in runs:
+            run.end().succeeded()
+    assert contents(one.files) == contents(other.files)
+    assert result_tables(one.database) == result_tables(other.database)

@@ -1,0 +1,40 @@
+"""The scheduler that a command reaches over the network, or does not."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import luigi.configuration
+from luigi.rpc import RemoteScheduler, RPCError
+
+logger = logging.getLogger("luigi-interface.pipeline")
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class CommandScheduler(RemoteScheduler):
+    """Ends the command with the code for `not_run` and one line where luigid does not answer."""
+
+    def _fetch(self, url_suffix: str, body: dict[str, Any]) -> str:
+        self._fetcher.check_pid()  # a fork opens a session of its own
+        if urlparse(self._url).hostname in _LOOPBACK:
+            self._fetcher.session.trust_env = False  # no proxy knows this machine's loopback
+        try:
+            return str(super()._fetch(url_suffix, body))
+        except RPCError:
+            logger.error(  # noqa: TRY400 - the traceback says nothing more
+                "the scheduler at %s does not answer; start it (make luigid), or leave it out with --local-scheduler; "
+                "what was built stays",
+                self._url,
+            )
+            raise SystemExit(luigi.configuration.get_config().getint("retcode", "not_run")) from None
+
+
+def create_remote_scheduler(_factory: object, url: str) -> RemoteScheduler:
+    """A scheduler for the `luigi` command; in another program Luigi's own, whose errors that program handles."""
+    is_command = Path(sys.argv[0]).name == "luigi" or Path(sys.argv[0]).parent.name == "luigi"
+    return CommandScheduler(url) if is_command else RemoteScheduler(url)
