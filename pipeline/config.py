@@ -10,6 +10,7 @@ import configparser
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
@@ -85,6 +86,12 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _memory(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?)?B", value, re.IGNORECASE):
+        raise ValueError("must be a size with its unit, such as 512MB or 1GB")
+    return value
+
+
 def _setting(section: str, key: str, parse: Callable[[str], T], default: str, *, env: str | None = None) -> T:
     """Declare a setting; `default` is written as it would be in luigi.cfg."""
     declared: T = field(metadata={"section": section, "key": key, "parse": parse, "default": default, "env": env})
@@ -98,6 +105,7 @@ class Settings:
     database_url: str = _setting("database", "url", _text, "sqlite:///data/challenge.db", env="DATABASE_URL")
     results_database_url: str | None = _setting("database", "results_url", _optional, "", env="RESULTS_DATABASE_URL")
     data_dir: str = _setting("files", "data_dir", _text, "data", env="DATA_DIR")
+    memory_limit: str = _setting("engine", "memory_limit", _memory, "1GB", env="MEMORY_LIMIT")
     bad_rows: str = _setting("input", "bad_rows", _choice("fail", "set-aside"), "fail", env="BAD_ROWS")
     # at most ten years, as where there is no limit: a longer window is a slip, and has as many files as days
     lookback_days: int = _setting("journeys", "lookback_days", _whole(0, 3_660), "0", env="SESSION_LOWER_LIMIT_DATE")

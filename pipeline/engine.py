@@ -13,14 +13,14 @@ from pathlib import Path
 
 import duckdb
 
-_MEMORY_LIMIT = "1GB"
+from pipeline.config import Settings
 
 
 @contextmanager
 def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for one piece of work, which leaves no table or view behind.
 
-    What takes more than a gigabyte of memory goes to the folder of temporary files.
+    What takes more memory than the setting memory_limit goes to the folder of temporary files.
     """
     with _database(os.getpid()).cursor() as connection:
         connection.begin()
@@ -40,6 +40,6 @@ def view_of_files(connection: duckdb.DuckDBPyConnection, name: str, files: Seque
 def _database(process: int) -> duckdb.DuckDBPyConnection:
     """The database of a process; a fork cannot use its parent's."""
     spill = Path(tempfile.gettempdir()) / f"marketing-attribution-{process}"
-    database = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": str(spill)})
+    database = duckdb.connect(config={"memory_limit": Settings.load().memory_limit, "temp_directory": str(spill)})
     Finalize(database, database.close, exitpriority=0)  # in a worker's child, too, where the interpreter only stops
     return database

@@ -13,11 +13,18 @@ from luigi.rpc import RemoteScheduler, RPCError
 
 logger = logging.getLogger("luigi-interface.pipeline")
 
+_SECONDS_BETWEEN_TRIES = 1  # a luigid that does not answer within seconds will not answer
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class CommandScheduler(RemoteScheduler):
     """Ends the command with the code for `not_run` and one line where luigid does not answer."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        if not luigi.configuration.get_config().has_option("core", "rpc-retry-wait"):
+            self._rpc_retry_wait = _SECONDS_BETWEEN_TRIES
+        self._rpc_log_retries = False  # ten tracebacks say less than one line
 
     def _fetch(self, url_suffix: str, body: dict[str, Any]) -> str:
         self._fetcher.check_pid()  # a fork opens a session of its own

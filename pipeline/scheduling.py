@@ -24,14 +24,7 @@ from pipeline.errors import PipelineError
 from targets.errors import TargetError
 
 DEFAULTS = {
-    "core": {
-        "log_level": "INFO",
-        "autoload_range": "false",
-        # A luigid that does not answer within seconds will not answer.
-        "rpc-retry-attempts": "3",
-        "rpc-retry-wait": "1",
-        "rpc-log-retries": "false",
-    },
+    "core": {"log_level": "INFO", "autoload_range": "false"},
     "worker": {
         # A task that leaves nothing behind has failed.
         "check_complete_on_run": "true",

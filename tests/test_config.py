@@ -96,6 +96,7 @@ def test_words_for_yes_and_no(word: str, value: bool) -> None:  # noqa: FBT001
         ("SESSION_LOWER_LIMIT_DATE", "-1", "must be a whole number from 0 to 3660, not '-1'"),
         ("SESSION_LOWER_LIMIT_DATE", "3661", "must be a whole number from 0 to 3660, not '3661'"),
         ("SESSION_LOWER_LIMIT_DATE", "2023-08-01", "must be a whole number from 0 to 3660, not '2023-08-01'"),
+        ("MEMORY_LIMIT", "lots", "must be a size with its unit, such as 512MB or 1GB, not 'lots'"),
         ("MAX_SESSIONS", "0", "must be a whole number of at least 1, not '0'"),
         ("IHC_CONCURRENCY", "1.5", "must be a whole number of at least 1, not '1.5'"),
         ("IHC_REQUESTS_PER_SECOND", "-1", "must be a number of at least 0, not '-1'"),
