@@ -12,6 +12,7 @@ from typing import Protocol
 
 from targets.atomic import locked, write_bytes
 from targets.errors import UnwritableTargetError
+from targets.scratch import scratch_folder
 
 DEFAULT_MODE = 0o640
 
@@ -48,6 +49,10 @@ class Files(Protocol):
 
         `owner` is what this holder calls itself. The lock ends with its process, whatever ends that.
         """
+        ...
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A new folder of this machine for temporary files, for the block."""
         ...
 
 
@@ -104,3 +109,7 @@ class LocalFiles:
         """A lock of the operating system on `<root>/locks/<name>`, readable by its owner alone."""
         with locked(self.root / "locks" / name, owner) as holder:
             yield holder
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A new folder below `<root>/tmp`."""
+        return scratch_folder(self.root / "tmp")
