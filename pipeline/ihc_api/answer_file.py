@@ -1,0 +1,69 @@
+"""The bytes of a file of kept answers: Parquet, a row a journey."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.ihc_api.answer_checks import PHASES, Shares
+from pipeline.ihc_api.request_json import DIGEST, Numbers
+
+ANSWERS = pa.schema(
+    [
+        pa.field("journey", pa.binary(DIGEST.itemsize), nullable=False),
+        pa.field("answered_at", pa.int64(), nullable=False),
+        pa.field("shares", pa.large_binary(), nullable=False),
+    ]
+)
+"""One row per answered journey.
+
+journey is the digest of what was asked, answered_at is in UTC epoch milliseconds, shares are the numbers as the
+API gave them, as bytes of `NUMBERS`: initializer, holder, closer and ihc of the first session, of the second,
+and so on.
+"""
+
+NUMBERS = np.dtype("<f8")  # as bytes, since Parquet writes a list of numbers several times as slowly
+SESSION_BYTES = len(PHASES) * NUMBERS.itemsize
+
+
+def rows_of(digests: NDArray[np.bytes_], answered_at: int, lengths: Numbers, shares: Shares) -> pa.Table:
+    """The rows of `ANSWERS` for journeys of these digests and numbers of sessions, answered at the same time."""
+    offsets = np.append(0, np.cumsum(lengths)) * SESSION_BYTES
+    numbers = np.ascontiguousarray(shares.T, dtype=NUMBERS)
+    return pa.table(
+        [
+            pa.FixedSizeBinaryArray.from_buffers(
+                ANSWERS.field("journey").type, len(digests), [None, pa.py_buffer(digests.tobytes())]
+            ),
+            pa.array(np.full(len(digests), answered_at)),
+            pa.LargeBinaryArray.from_buffers(
+                pa.large_binary(), len(digests), [None, pa.py_buffer(offsets), pa.py_buffer(numbers)]
+            ),
+        ],
+        schema=ANSWERS,
+    )
+
+
+def to_bytes(rows: pa.Table) -> bytes:
+    """The file of these rows of `ANSWERS`."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", use_dictionary=False)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def from_bytes(content: bytes, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a file, or some of their columns. Raises `ValueError` if it is not a file of answers."""
+    with pq.ParquetFile(pa.BufferReader(content)) as file:
+        if not file.schema_arrow.equals(ANSWERS):
+            raise ValueError("it is not a file of answers")
+        return file.read(columns, use_threads=False)
+
+
+def digest_of(content: bytes) -> str:
+    """The digest by which files are named, 32 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()[:32]
