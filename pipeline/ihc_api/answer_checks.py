@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,28 +40,35 @@ class UnaskedAnswerError(Exception):
 
 def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    rows, bad, absent = _assigned(values, asked)
-    shares = np.full((len(PHASES), len(asked.sessions)), np.nan)
-    used = [value for value, row in zip(values, rows, strict=True) if row >= 0]
-    credit = [(value.initializer, value.holder, value.closer, value.ihc) for value in used]
-    shares[:, [row for row in rows if row >= 0]] = np.array(credit, dtype=np.float64).reshape(-1, len(PHASES)).T
+    count = len(asked.sessions)
+    rows, bad, absent = (slice(count), {}, []) if _is_in_order(values, asked) else _assigned(values, asked)
+    shares = np.full((len(PHASES), count + 1), np.nan)  # the last column takes what nobody asked for
+    for phase, of_phase in zip(PHASES, shares, strict=True):
+        of_phase[rows] = [*map(attrgetter(phase), values)]
+    shares = shares[:, :count]
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)
     return Verdict(shares, bad, absent)
 
 
-def _assigned(values: Sequence[Value], asked: Asked) -> tuple[Sequence[int], dict[int, str], list[int]]:
+def _is_in_order(values: Sequence[Value], asked: Asked) -> bool:
+    """Whether the answer has exactly the sessions asked for, in their order."""
+    return all(
+        [*map(attrgetter(name), values)] == [*map(attrgetter(name), asked.sessions)]
+        for name in ("session_id", "conversion_id")
+    )
+
+
+def _assigned(values: Sequence[Value], asked: Asked) -> tuple[list[int] | slice, dict[int, str], list[int]]:
     """The session asked for that each value is about, -1 for none; the journeys of other sessions; the absent ones."""
     keys = [(session.conversion_id, session.session_id) for session in asked.sessions]
-    answered_keys = [(value.conversion_id, value.session_id) for value in values]
-    if answered_keys == keys:
-        return range(len(keys)), {}, []
     row_of = {key: row for row, key in enumerate(keys)}
     journey_of = {conversion: journey for journey, conversion in enumerate(asked.conv_ids)}
     bad: dict[int, str] = {}
-    rows = []
+    rows: list[int] = []
     answered, is_absent = np.zeros(len(keys), dtype=bool), np.ones(len(journey_of), dtype=bool)
-    for conversion, session in answered_keys:
+    for value in values:
+        conversion, session = value.conversion_id, value.session_id
         journey = journey_of.get(conversion)
         if journey is None:
             raise UnaskedAnswerError(f"an answer about conversion {conversion}, which nobody asked for")

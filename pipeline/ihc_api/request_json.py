@@ -102,7 +102,8 @@ class WireJourneys:
     def sessions(self, journeys: Numbers) -> list[Session]:
         """The sessions of `journeys`, one journey after the other; `conversion` is 1 on the last of each."""
         lengths = self.lengths[journeys]
-        conv_ids = self.conv_id.take(pa.array(np.repeat(journeys, lengths))).to_pylist()
+        of_journey = zip(self.conv_id.take(pa.array(journeys)).to_pylist(), lengths.tolist(), strict=True)
+        conv_ids = [conv_id for conv_id, length in of_journey for _ in range(length)]
         session_id, session_time, channel, holder, closer, impression = self._columns_of(journeys)
         conversion = np.zeros(len(conv_ids), dtype=np.int8)
         conversion[np.cumsum(lengths) - 1] = 1

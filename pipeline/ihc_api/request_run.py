@@ -27,6 +27,7 @@ _FAILURES_BEFORE_SPLIT = 5  # of one request, while others are answered
 _ASKED_IF_API_FAILS_IT = 2  # times, for a journey that a partial answer leaves out
 _ASKED_IF_ANSWERED_BADLY = 4
 _REFUSALS_WITHOUT_ANSWER = 10  # journeys; by then it is not the journeys
+_PREPARED = 4  # requests that wait beside those in flight, so that none has to be made while a place is free
 
 Keep = Callable[[Numbers, Shares], None]
 """Brings to disk the answers for journeys: their numbers, and the shares of their sessions, one after the other."""
@@ -88,7 +89,7 @@ class RequestRun:
         for members in reversed(packed):
             self._queue.put_nowait(_Request(journeys[members]))
         self._unsettled = len(packed)
-        workers = [asyncio.create_task(self._work()) for _ in range(min(settings.concurrency, len(packed) * 2))]
+        workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency + _PREPARED)]
         await self._queue.join()
         for worker in workers:
             worker.cancel()

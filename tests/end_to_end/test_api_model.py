@@ -15,7 +15,7 @@ from support.databases import SHOP_INTERVAL, conversion, session, write_database
 from support.running import Workplace
 from support.servers import Api, luigid, sandbox
 
-from pipeline.ihc_api.answers import AnswerStore
+from pipeline.attribution.api.answers import AnswerStore
 
 CANARY = "canary-5f1d8c"
 DAY = "2023-08-30-2023-08-31"

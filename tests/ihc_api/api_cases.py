@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.ihc_api.answers import AnswerStore
-from pipeline.ihc_api.ask import ask, credit_of
-from pipeline.ihc_api.settings import ApiSettings
-from pipeline.ihc_api.request_json import Asked, Session, WireJourneys
-from pipeline.ihc_api.statistics import Progress, Statistics
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
+from pipeline.ihc_api.answers import AnswerStore
+from pipeline.ihc_api.ask import ask, credit_of
+from pipeline.ihc_api.request_json import Asked, Session, WireJourneys
+from pipeline.ihc_api.settings import ApiSettings
+from pipeline.ihc_api.statistics import Progress, Statistics
 from pipeline.ihc_sandbox.faults import Faults
 from pipeline.ihc_sandbox.service import Sandbox
 from pipeline.journeys.schema import JOURNEYS

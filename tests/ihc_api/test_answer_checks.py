@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from api_cases import asked
 
-from pipeline.ihc_api.answer_json import Value, failure_reasons, failure_texts, one_line
 from pipeline.ihc_api.answer_checks import (
     UnaskedAnswerError,
     judge,
     normalise,
 )
+from pipeline.ihc_api.answer_json import Value, failure_reasons, failure_texts, one_line
 
-REAL = Path(__file__).parents[4] / "shared" / "real" / "responses.csv"
+REAL = Path(__file__).parents[3] / "shared" / "real" / "responses.csv"
 
 ASKED = asked(["c1", "c2"], ["a", "b", "c"], [2, 1])
 

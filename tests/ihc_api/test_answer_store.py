@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.ihc_api.answer_files import AnswerJournal, Scope
-from pipeline.ihc_api.answers import AnswerStore
 from pipeline.errors import AttributionError
-from targets.errors import UnreadableTargetError
+from pipeline.ihc_api.answer_file import digest_of
+from pipeline.ihc_api.answers import AnswerStore
+from pipeline.ihc_api.settings import Scope
+from targets.errors import UnreadableTargetError, UnwritableTargetError
+from targets.files import LocalFiles
 
 SCOPE = Scope("https://api.example/v1", "default")
 
@@ -42,29 +43,28 @@ def part(kept: Answers, first: int) -> Answers:
     return Answers(kept.digests[first : first + 10], kept.lengths[first : first + 10], shares)
 
 
-def append(journal: AnswerJournal, some: Answers) -> None:
-    journal.keep(np.array(some.digests, "V16"), some.lengths, some.shares)
+def digests_of(some: Answers) -> NDArray[np.bytes_]:
+    return np.array(some.digests, "S16")
 
 
-def keep(store: AnswerStore, *kept: Answers) -> None:
-    with store.journal(SCOPE) as journal:
-        for some in kept:
-            append(journal, some)
+def keep(store: AnswerStore, *kept: Answers, generation: int = 0) -> None:
+    for some in kept:
+        store.keep(SCOPE, generation, digests_of(some), some.lengths, some.shares)
 
 
 def find(
-    store: AnswerStore, wanted: Answers, scope: Scope = SCOPE, refresh_before: int | None = None
+    store: AnswerStore, wanted: Answers, scope: Scope = SCOPE, generation: int = 0
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    return store.find(scope, pa.array(wanted.digests, pa.binary(16)), wanted.lengths, refresh_before)
+    return store.find(scope, digests_of(wanted), wanted.lengths, generation)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> AnswerStore:
-    return AnswerStore(tmp_path / "answers")
+    return AnswerStore(LocalFiles(tmp_path / "answers"))
 
 
 def files(store: AnswerStore) -> list[Path]:
-    return sorted(store.folder.glob("*/*"))
+    return sorted(Path(store.where).glob("*/*.parquet"))
 
 
 def test_an_empty_store_knows_nothing(store: AnswerStore) -> None:
@@ -114,17 +114,54 @@ def test_the_newest_answer_counts_before_and_after_merging(store: AnswerStore) -
     assert pq.read_metadata(files(store)[0]).num_rows == 20
 
 
-def test_answers_before_a_moment_are_not_used_when_told_so(store: AnswerStore) -> None:
+def test_answers_of_an_older_generation_are_not_used_when_told_so(store: AnswerStore) -> None:
     keep(store, answers(0, 5))
-    time.sleep(0.005)
-    moment = time.time_ns() // 1_000_000
-    time.sleep(0.005)
-    keep(store, answers(3, 5))
-    found, _ = find(store, answers(0, 8), refresh_before=moment)
-    assert found.tolist() == [False] * 3 + [True] * 5
-    digests = pa.array(answers(0, 9).digests, pa.binary(16))
-    assert store.known(SCOPE, digests, moment).tolist() == [*found, False]
-    assert store.known(SCOPE, digests).tolist() == [True] * 8 + [False]
+    keep(store, answers(3, 5), generation=2)
+    for _ in range(2):
+        for generation in (1, 2):
+            found, _ = find(store, answers(0, 9), generation=generation)
+            assert found.tolist() == [False] * 3 + [True] * 5 + [False]
+            assert store.known(SCOPE, digests_of(answers(0, 9)), generation).tolist() == found.tolist()
+        assert store.known(SCOPE, digests_of(answers(0, 9))).tolist() == [True] * 8 + [False]
+        assert not store.known(SCOPE, digests_of(answers(0, 9)), 3).any()
+        store.merge(SCOPE)
+
+
+def test_the_answer_of_the_highest_generation_counts_whatever_the_clock_says(
+    store: AnswerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = answers(0, 5, seed=2)
+    keep(store, fresh, generation=1)
+    monkeypatch.setattr("time.time_ns", lambda: 4_000_000_000 * 10**9)
+    keep(store, answers(0, 5, seed=1))
+    assert (find(store, fresh)[1] == fresh.shares).all()
+
+
+def test_a_refresh_begins_once_however_often_its_run_says_so(store: AnswerStore) -> None:
+    assert [store.begin_refresh(run) for run in ("one", "one", "two", "one", "two")] == [1, 1, 2, 1, 2]
+    assert AnswerStore(LocalFiles(Path(store.where))).begin_refresh("two") == 2
+    assert store.begin_refresh("a run with / and \n in its name") == 3
+
+
+def test_a_clock_that_is_set_back_does_not_disturb_a_refresh(
+    store: AnswerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, answers(0, 5))
+    monkeypatch.setattr("time.time_ns", lambda: 10**18)
+    generation = store.begin_refresh("a run")
+    assert not find(store, answers(0, 5), generation=generation)[0].any()
+    keep(store, answers(0, 5), generation=generation)
+    assert find(store, answers(0, 5), generation=generation)[0].all()
+
+
+def test_a_lost_counter_never_makes_old_answers_fresh(store: AnswerStore) -> None:
+    for run in ("one", "two", "three"):
+        keep(store, answers(0, 5), generation=store.begin_refresh(run))
+    for path in Path(store.where).glob("refreshes/*"):
+        path.unlink()
+    generation = store.begin_refresh("four")
+    assert generation == 4
+    assert not find(store, answers(0, 5), generation=generation)[0].any()
 
 
 def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,32 +178,69 @@ def test_merging_keeps_every_answer(store: AnswerStore, monkeypatch: pytest.Monk
     assert files(store) == before
 
 
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda content: content[: len(content) // 2], "truncated, damaged or not written by this pipeline"),
-        (lambda _: b"", "truncated, damaged or not written by this pipeline"),
-        (lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:], "checksum"),
-    ],
-)
-def test_a_damaged_file_is_named_with_the_remedy(
-    store: AnswerStore, damage: Callable[[bytes], bytes], reason: str
+REMEDY = "move it away and run again, which asks the API for the journeys in it once more"
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_any_flipped_or_cut_byte_is_found_and_the_file_named_with_the_remedy(
+    store: AnswerStore,
+    is_merged: bool,  # noqa: FBT001
 ) -> None:
-    keep(store, answers(0, 100))
-    store.merge(SCOPE)
+    keep(store, answers(0, 20), answers(20, 20))
+    if is_merged:
+        store.merge(SCOPE)
     path = files(store)[0]
-    path.write_bytes(damage(path.read_bytes()))
-    remedy = "move it away and run again, which asks the API for the journeys in it once more"
-    with pytest.raises(UnreadableTargetError, match=rf"^{path} is .*{reason}.*; {remedy}$"):
-        find(store, answers(0, 100))
+    content = path.read_bytes()
+    damages = [content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :] for place in range(len(content))]
+    damages += [content[:-1], content[: len(content) // 2], content[1:], b"", content + b"\0"]
+    for damaged in damages:
+        path.write_bytes(damaged)
+        fresh = AnswerStore(LocalFiles(Path(store.where)))
+        with pytest.raises(UnreadableTargetError, match=rf"^{path} is truncated, damaged or not .*; {REMEDY}$"):
+            fresh.known(SCOPE, digests_of(answers(0, 1)))
+    with pytest.raises(UnreadableTargetError, match=f"{path} is"):  # also after it was listed whole
+        find(store, answers(0, 40))
+    path.unlink()
+    found, _ = find(store, answers(0, 40))
+    assert found.sum() == (0 if is_merged else 20)
 
 
-def test_a_foreign_parquet_file_is_named(store: AnswerStore) -> None:
+def test_a_damaged_scope_file_is_named(store: AnswerStore) -> None:
     keep(store, answers(0, 5))
-    foreign = files(store)[0].with_name("foreign.parquet")
+    (path,) = Path(store.where).glob("scopes/*")
+    path.write_bytes(path.read_bytes().replace(b"default", b"default2"))
+    with pytest.raises(UnreadableTargetError, match=f"{path} is truncated, damaged .* move it away, the next run"):
+        [*store.contents()]
+    assert find(store, answers(0, 5))[0].all()  # the answers do not depend on it
+    path.unlink()
+    keep(AnswerStore(LocalFiles(Path(store.where))), answers(5, 5))
+    assert [contents.journeys for contents in store.contents()] == [10]
+
+
+@pytest.mark.parametrize("name", ["foreign.parquet", "1234.journal", "copy of it.parquet"])
+def test_a_foreign_file_is_named(store: AnswerStore, name: str) -> None:
+    keep(store, answers(0, 5))
+    foreign = files(store)[0].with_name(name)
     pq.write_table(pa.table({"a": [1]}), foreign)
-    with pytest.raises(UnreadableTargetError, match=r"foreign\.parquet is .*it is not a file of answers"):
+    with pytest.raises(UnreadableTargetError, match=f"{name} is .*its bytes have another digest than its name"):
         find(store, answers(0, 5))
+    content = foreign.read_bytes()
+    foreign.unlink()
+    path = foreign.with_name(f"0-{digest_of(content)}.parquet")
+    path.write_bytes(content)
+    with pytest.raises(UnreadableTargetError, match=f"{path} is .*it is not a file of answers"):
+        find(store, answers(0, 5))
+
+
+def test_files_of_earlier_versions_are_of_generation_0(store: AnswerStore) -> None:
+    keep(store, answers(0, 5))
+    (path,) = files(store)
+    path.rename(path.with_name(path.name.removeprefix("0-")))
+    assert find(store, answers(0, 5))[0].all()
+    assert not find(store, answers(0, 5), generation=1)[0].any()
+    keep(store, answers(5, 5))
+    store.merge(SCOPE)
+    assert find(store, answers(0, 10))[0].all()
 
 
 def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
@@ -178,8 +252,8 @@ def test_an_answer_of_another_length_is_not_used(store: AnswerStore) -> None:
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "answers").write_text("a file")
-    with pytest.raises(AttributionError, match=r"cannot be kept in .*make room or set DATA_DIR"):
-        keep(AnswerStore(tmp_path / "answers"), answers(0, 1))
+    with pytest.raises(UnwritableTargetError, match=r"cannot be written .*make room or set DATA_DIR"):
+        keep(AnswerStore(LocalFiles(tmp_path / "answers")), answers(0, 1))
 
 
 def test_pruning_forgets_all_or_the_old(store: AnswerStore) -> None:
@@ -205,67 +279,25 @@ def test_contents_say_what_is_kept_without_any_key(store: AnswerStore) -> None:
     assert contents.oldest <= contents.newest <= time.time_ns() // 1_000_000
 
 
-def test_answers_are_found_while_their_run_is_going_on(store: AnswerStore) -> None:
-    with store.journal(SCOPE) as journal:
+def test_answers_are_found_merged_and_not_pruned_while_a_run_is_going_on(store: AnswerStore) -> None:
+    other = AnswerStore(LocalFiles(Path(store.where)))
+    with store.in_use(SCOPE):
         for start in (0, 5):
-            append(journal, answers(start, 5))
+            keep(store, answers(start, 5))
+            assert find(other, answers(0, 10))[0].sum() == start + 5
+            other.merge(SCOPE)
             assert find(store, answers(0, 10))[0].sum() == start + 5
-        store.merge(SCOPE)  # by another run
-        assert [path.suffix for path in files(store)] == [".journal"]
-        with pytest.raises(AttributionError, match=r"a run is keeping answers in .* right now; prune them when it has"):
-            store.prune(SCOPE)
-    store.merge(SCOPE)
-    assert [path.suffix for path in files(store)] == [".parquet"]
-    assert find(store, answers(0, 10))[0].all()
-
-
-def test_a_journal_of_which_a_kill_left_a_part_is_used_and_merged(store: AnswerStore) -> None:
-    keep(store, answers(0, 5), answers(5, 5))
-    (path,) = files(store)
-    path.write_bytes(path.read_bytes()[:-1])
-    assert find(store, answers(0, 10))[0].tolist() == [True] * 5 + [False] * 5
-    store.merge(SCOPE)
-    assert find(store, answers(0, 10))[0].tolist() == [True] * 5 + [False] * 5
-    assert [path.suffix for path in files(store)] == [".parquet"]
-
-
-def test_a_journal_without_any_whole_answer_is_removed(store: AnswerStore) -> None:
-    keep(store, answers(0, 5))
-    (path,) = files(store)
-    path.write_bytes(path.read_bytes()[:10])
-    assert [*store.contents()] == []
-    store.merge(SCOPE)
-    assert files(store) == []
-
-
-def test_a_damaged_journal_is_named_with_the_remedy(store: AnswerStore) -> None:
-    keep(store, answers(0, 5), answers(5, 5))
-    (path,) = files(store)
-    content = bytearray(path.read_bytes())
-    content[200] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(UnreadableTargetError, match=r"\.journal is .*record 1 has a wrong checksum\); move it away"):
-        find(store, answers(0, 5))
-
-
-def test_a_large_journal_is_followed_by_another(store: AnswerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ihc_api.answer_files._JOURNAL_BYTES", 2_000)
-    kept = answers(0, 200)
-    with store.journal(SCOPE) as journal:
-        for start in range(0, 200, 10):
-            append(journal, part(kept, start))
-    assert len(files(store)) == 10
-    assert (find(store, kept)[1] == kept.shares).all()
-    store.merge(SCOPE)
-    assert len(files(store)) == 1
-    assert (find(store, kept)[1] == kept.shares).all()
+        with pytest.raises(AttributionError, match=r"a run that keeps answers is at work in .* right now; prune when"):
+            other.prune(SCOPE)
+    assert other.prune(SCOPE) == 10
 
 
 WRITER = """
 import sys, pathlib
 sys.path.insert(0, {here!r})
-from test_api_answers import AnswerStore, SCOPE, answers, keep
-store = AnswerStore(pathlib.Path(sys.argv[1]))
+from test_answer_store import AnswerStore, SCOPE, answers, keep
+from targets.files import LocalFiles
+store = AnswerStore(LocalFiles(pathlib.Path(sys.argv[1])))
 for start in range(int(sys.argv[2]), int(sys.argv[3]), 10):
     keep(store, answers(start, 10, seed=start))
     print(start, flush=True)
@@ -276,7 +308,7 @@ for start in range(int(sys.argv[2]), int(sys.argv[3]), 10):
 
 def start_writer(store: AnswerStore, first: int, end: int) -> subprocess.Popen[str]:
     script = WRITER.format(here=str(Path(__file__).parent))
-    command = [sys.executable, "-c", script, str(store.folder), str(first), str(end)]
+    command = [sys.executable, "-c", script, store.where, str(first), str(end)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
     )

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from api_cases import Api, Attributed, embedded_credit, make_journeys, reference_lengths
 
+from pipeline.errors import ApiError, ApiKeyError, ApiUnavailableError
 from pipeline.ihc_sandbox.faults import FAULTS
 from pipeline.ihc_sandbox.service import Limits
-from pipeline.errors import ApiError, ApiKeyError, ApiUnavailableError
 
 PASSING = [*FAULTS, "408", "429", "500", "502", "503", "504"]
 FEW = 10  # journeys a request

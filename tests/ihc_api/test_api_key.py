@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from api_cases import Api, make_journeys
 
-from pipeline.ihc_api.key import Secret
-from pipeline.errors import ApiError
+from pipeline.errors import ApiError, ApiKeyError
+from pipeline.ihc_api.key import Secret, api_key, clean_key, require_api_key
 
 KEY = "canary-71b04e"
 
@@ -64,3 +65,72 @@ def test_a_secret_is_a_text_that_does_not_show_itself() -> None:
     secret = Secret(KEY)
     assert secret == KEY
     assert KEY not in repr({"key": [secret]})
+
+
+@pytest.mark.parametrize("around", ["{}", "{}\n", "\r\n{}\r\n", " \t{} ", "\ufeff{}\n"])
+def test_blanks_and_line_ends_around_the_key_are_cut(
+    start_api: Callable[..., Api], tmp_path: Path, around: str
+) -> None:
+    given = around.format(KEY)
+    (tmp_path / "key").write_text(given, encoding="utf-8", newline="")
+    assert api_key({"IHC_API_KEY": given}) == api_key({"IHC_API_KEY_FILE": f" {tmp_path / 'key'}\n"}) == KEY
+    api = start_api(key=KEY)
+    assert api.attribute(make_journeys([1]), given).rejected == {}
+
+
+def test_the_variable_comes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("other")
+    environ = {"IHC_API_KEY_FILE": str(tmp_path / "key")}
+    assert api_key(environ) == "other"
+    assert api_key({"IHC_API_KEY": KEY, **environ}) == KEY
+    assert api_key({"IHC_API_KEY": " \n", **environ}) == "other"
+    assert isinstance(api_key(environ), Secret)
+
+
+@pytest.mark.parametrize("environ", [{}, {"IHC_API_KEY": ""}, {"IHC_API_KEY": "\n", "IHC_API_KEY_FILE": " "}])
+def test_without_a_key_both_variables_are_named(environ: dict[str, str]) -> None:
+    assert api_key(environ) is None
+    with pytest.raises(ApiKeyError, match="variable IHC_API_KEY, or IHC_API_KEY_FILE to a file"):
+        require_api_key(environ)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "holds no key"),
+        (b" \n", "holds no key"),
+        (f"{KEY}\n{KEY}".encode(), "a line end, a control character"),
+        (f"{KEY}\0".encode(), "a control character"),
+        (f"{KEY}\xff".encode("latin-1"), "a letter beyond ASCII"),
+    ],
+)
+def test_a_file_that_holds_no_key_is_named_without_its_content(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    with pytest.raises(ApiKeyError, match=rf"^{path} \(IHC_API_KEY_FILE\) holds ") as caught:
+        api_key({"IHC_API_KEY_FILE": str(path)})
+    assert problem in str(caught.value)
+    assert KEY not in messages(caught.value)
+
+
+def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(ApiKeyError, match=rf"{path} \(IHC_API_KEY_FILE\) cannot be read"):
+            api_key({"IHC_API_KEY_FILE": str(path)})
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\r\nX-Injected: 1", f"{KEY}ü"])
+def test_a_key_that_no_header_can_hold_is_not_sent_nor_shown(api: Api, key: str) -> None:
+    with pytest.raises(ApiKeyError, match=r"^IHC_API_KEY holds a line end") as caught:
+        api.attribute(make_journeys([1]), Secret(key))
+    assert KEY not in messages(caught.value)
+    with pytest.raises(ApiKeyError):
+        clean_key(key)
+    assert api.sandbox.seen.count == 0
+
+
+def test_a_reason_for_a_rejection_that_repeats_the_key_is_passed_on_without_it(start_api: Callable[..., Api]) -> None:
+    api = start_api(key="failed on demand")  # as the sandbox says of a journey
+    api.suffer(conversions={"c00001": "206"})
+    result = api.attribute(make_journeys([1] * 3), Secret("failed on demand"))
+    assert result.rejected == {"c00001": "conversion_id: c00001 error: ***"}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.sample import write_sample
-from pipeline.ihc_api.packing import lower_bound, pack
 from pipeline.errors import AttributionError
+from pipeline.ihc_api.packing import lower_bound, pack
 
 LIMITS = st.tuples(st.integers(1, 120), st.integers(1, 300))
 

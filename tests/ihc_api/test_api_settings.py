@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.attribution.models.redistribution import Redistribution
-from pipeline.ihc_api.settings import ApiSettings, Scope
 from pipeline.errors import SettingsError
+from pipeline.ihc_api.settings import ApiSettings, Scope
 
 
 @pytest.mark.parametrize(

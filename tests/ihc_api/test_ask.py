@@ -13,13 +13,15 @@ import pytest
 from api_cases import Api, embedded_credit, make_journeys, reference_lengths
 from numpy.typing import NDArray
 
-from pipeline.ihc_api.ask import ask, credit_of
-from pipeline.ihc_api.packing import pack
-from pipeline.attribution.models.redistribution import Redistribution
-from pipeline.ihc_api.statistics import Progress
-from pipeline.ihc_sandbox.service import Limits
+from pipeline.attribution.models import ihc_parameters
+from pipeline.attribution.models.journeys import Credit, JourneyArrays
+from pipeline.attribution.models.redistribution import PhaseRedistribution, Redistribution, redistribute
 from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
+from pipeline.ihc_api.ask import ask, credit_of
+from pipeline.ihc_api.packing import pack
+from pipeline.ihc_api.statistics import Progress
+from pipeline.ihc_sandbox.service import Limits
 from pipeline.journeys.schema import JOURNEYS
 from targets.errors import UnwritableTargetError
 
@@ -196,3 +198,22 @@ def test_credit_of_a_journey_without_answer_or_rejection_is_an_error(api: Api) -
     assert left_out["conv_id"].to_pylist() == ["c00000", "c00001", "c00001"]
     with pytest.raises(AttributionError, match=r"^2 journeys"):  # an older generation is no answer
         credit_of(journeys, api.settings(), api.answers, {"c00002": "refused"}, generation=1)
+
+
+def test_the_api_redistributes_as_the_embedded_model_does(api: Api) -> None:
+    journeys = make_journeys(reference_lengths(200))
+    rule = Redistribution(
+        initializer=PhaseRedistribution("later_sessions_only", 0.0, ("Direct",)),
+        closer=PhaseRedistribution("earlier_sessions_only", 0.05, ("Direct", "Email_Newsletter")),
+    )
+    result = api.attribute(journeys, redistribution=rule)
+    embedded = embedded_credit(journeys)
+    expected = redistribute(
+        Credit(*(embedded[phase].to_numpy() for phase in ("initializer", "holder", "closer", "ihc"))),
+        JourneyArrays.from_table(journeys),
+        rule,
+        ihc_parameters("default").phase_weights,
+    )
+    assert np.abs(result.credit["closer"].to_numpy() - expected.closer).max() <= 0.0002
+    assert np.abs(result.credit["ihc"].to_numpy() - expected.ihc).max() <= 0.0002
+    assert np.abs(expected.ihc - embedded["ihc"].to_numpy()).max() > 0.1

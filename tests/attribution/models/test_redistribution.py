@@ -4,13 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from api_cases import Api, embedded_credit, make_journeys, reference_lengths
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.attribution.models.redistribution import Direction, PhaseRedistribution, Redistribution, redistribute
-from pipeline.attribution.models import ihc_parameters
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
+from pipeline.attribution.models.redistribution import Direction, PhaseRedistribution, Redistribution, redistribute
 from pipeline.errors import SettingsError
 
 WEIGHTS = (0.3, 0.4, 0.3)
@@ -122,25 +120,6 @@ def test_a_journey_that_the_weights_leave_without_credit_keeps_what_it_has() -> 
     result = redistribute(credit, journey(["Email", "Direct"]), rule, (0, 1, 0))
     assert result.closer.tolist() == [1, 0]
     assert result.ihc.tolist() == [0.5, 0.5]
-
-
-def test_the_api_redistributes_as_the_embedded_model_does(api: Api) -> None:
-    journeys = make_journeys(reference_lengths(200))
-    rule = Redistribution(
-        initializer=PhaseRedistribution("later_sessions_only", 0.0, ("Direct",)),
-        closer=PhaseRedistribution("earlier_sessions_only", 0.05, ("Direct", "Email_Newsletter")),
-    )
-    result = api.attribute(journeys, redistribution=rule)
-    embedded = embedded_credit(journeys)
-    expected = redistribute(
-        Credit(*(embedded[phase].to_numpy() for phase in ("initializer", "holder", "closer", "ihc"))),
-        JourneyArrays.from_table(journeys),
-        rule,
-        ihc_parameters("default").phase_weights,
-    )
-    assert np.abs(result.credit["closer"].to_numpy() - expected.closer).max() <= 0.0002
-    assert np.abs(result.credit["ihc"].to_numpy() - expected.ihc).max() <= 0.0002
-    assert np.abs(expected.ihc - embedded["ihc"].to_numpy()).max() > 0.1
 
 
 def test_a_file_is_read_and_sent_as_it_is(tmp_path: Path) -> None:
