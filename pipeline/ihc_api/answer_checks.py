@@ -40,35 +40,30 @@ class UnaskedAnswerError(Exception):
 
 def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    count = len(asked.sessions)
-    rows, bad, absent = (slice(count), {}, []) if _is_in_order(values, asked) else _assigned(values, asked)
-    shares = np.full((len(PHASES), count + 1), np.nan)  # the last column takes what nobody asked for
+    conv_ids, session_ids = ([*map(attrgetter(name), values)] for name in ("conversion_id", "session_id"))
+    rows, bad, absent = _rows(conv_ids, session_ids, asked)
+    shares = np.full((len(PHASES), len(asked.session_ids) + 1), np.nan)  # the last column: what nobody asked for
     for phase, of_phase in zip(PHASES, shares, strict=True):
-        of_phase[rows] = [*map(attrgetter(phase), values)]
-    shares = shares[:, :count]
+        of_phase[rows] = np.fromiter(map(attrgetter(phase), values), np.float64, len(values))
+    shares = shares[:, :-1]
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)
     return Verdict(shares, bad, absent)
 
 
-def _is_in_order(values: Sequence[Value], asked: Asked) -> bool:
-    """Whether the answer has exactly the sessions asked for, in their order."""
-    return all(
-        [*map(attrgetter(name), values)] == [*map(attrgetter(name), asked.sessions)]
-        for name in ("session_id", "conversion_id")
-    )
-
-
-def _assigned(values: Sequence[Value], asked: Asked) -> tuple[list[int] | slice, dict[int, str], list[int]]:
+def _rows(
+    conv_ids: list[str], session_ids: list[str], asked: Asked
+) -> tuple[list[int] | slice, dict[int, str], list[int]]:
     """The session asked for that each value is about, -1 for none; the journeys of other sessions; the absent ones."""
-    keys = [(session.conversion_id, session.session_id) for session in asked.sessions]
+    if session_ids == asked.session_ids and conv_ids == asked.conv_id_of_session:
+        return slice(len(session_ids)), {}, []
+    keys = zip(asked.conv_id_of_session, asked.session_ids, strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
     journey_of = {conversion: journey for journey, conversion in enumerate(asked.conv_ids)}
     bad: dict[int, str] = {}
     rows: list[int] = []
-    answered, is_absent = np.zeros(len(keys), dtype=bool), np.ones(len(journey_of), dtype=bool)
-    for value in values:
-        conversion, session = value.conversion_id, value.session_id
+    answered, is_absent = np.zeros(len(row_of), dtype=bool), np.ones(len(journey_of), dtype=bool)
+    for conversion, session in zip(conv_ids, session_ids, strict=True):
         journey = journey_of.get(conversion)
         if journey is None:
             raise UnaskedAnswerError(f"an answer about conversion {conversion}, which nobody asked for")
@@ -91,9 +86,10 @@ def _assigned(values: Sequence[Value], asked: Asked) -> tuple[list[int] | slice,
 
 def _implausible(shares: Shares, asked: Asked) -> Iterator[tuple[int, str]]:
     """The journeys whose numbers cannot be credit."""
-    within = ((shares >= 0) & (shares <= 1)).all(axis=0)  # NaN is neither
-    for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
-        yield journey, "the answer has credit that is no number in 0..1"
+    if not (shares.min() >= 0 and shares.max() <= 1):  # NaN is neither
+        within = ((shares >= 0) & (shares <= 1)).all(axis=0)
+        for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
+            yield journey, "the answer has credit that is no number in 0..1"
     tolerance = np.maximum(0.01, 0.00005 * asked.lengths)  # half of the last of four decimals a session
     sums = np.add.reduceat(shares, asked.starts, axis=1)
     off = np.abs(sums - 1) > tolerance

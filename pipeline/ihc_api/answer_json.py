@@ -45,7 +45,7 @@ class UnreadableAnswerError(Exception):
 _decoder = msgspec.json.Decoder(Answer)
 
 
-def decode_answer(content: bytes) -> Answer:
+def decode_answer(content: bytes | bytearray) -> Answer:
     """The typed answer. Raises `UnreadableAnswerError`."""
     try:
         return _decoder.decode(content)

@@ -2,8 +2,9 @@
 
 Below the root lie `scopes/<scope>.json` (endpoint, conversion type, redistribution), `refreshes/<generation>-<run>`,
 and the answers, `<scope>/<generation>-<digest>.parquet`. A request's answer is a file of its own as soon as it has
-arrived. When a run has ended, small files of one generation are merged. Files of answers are named by the digest of their bytes,
-written whole and never changed; so writers, readers and kills cannot hurt one another, and a damaged byte is found.
+arrived; when a run has ended, small files of one generation are merged. Files of answers are named by the digest of
+their bytes, written whole and never changed; so writers, readers and kills cannot hurt one another, and a damaged byte
+is found.
 """
 
 from __future__ import annotations

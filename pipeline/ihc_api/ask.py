@@ -91,7 +91,8 @@ def ask(
         store.merge(settings.scope)
     numbers = np.array(sorted(rejected), dtype=np.int64)
     reasons = [rejected[number] for number in numbers.tolist()]
-    return ApiResult(dict(zip(numbered.conv_ids(numbers), reasons, strict=True)), statistics)
+    conv_ids = numbered.asked(numbers).conv_ids if rejected else []
+    return ApiResult(dict(zip(conv_ids, reasons, strict=True)), statistics)
 
 
 def credit_of(

@@ -23,6 +23,7 @@ from pipeline.ihc_api.answer_json import (
 )
 from pipeline.ihc_api.key import Secret
 from pipeline.ihc_api.pacing import retry_after_seconds
+from pipeline.ihc_api.request_json import Part
 from pipeline.ihc_api.settings import ApiSettings
 
 _OK, _PARTIAL = 200, 206
@@ -106,7 +107,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def post(self, body: Sequence[bytes], sessions: int) -> Outcome:
+    async def post(self, body: Sequence[Part], sessions: int) -> Outcome:
         """Send one request, whose `body` asks for so many sessions.
 
         Raises `ApiKeyError`, and `ApiError` for what no other request would mend.
@@ -137,7 +138,7 @@ class Client:
             text = text.replace(form, "***")
         return one_line(text)
 
-    def _outcome(self, status: int, headers: Mapping[str, str], content: bytes, seconds: float) -> Outcome:
+    def _outcome(self, status: int, headers: Mapping[str, str], content: bytearray, seconds: float) -> Outcome:
         answer = None
         try:
             answer = decode_answer(content)
@@ -174,7 +175,7 @@ class Client:
             f"the API at {self._settings.url} answered {reason}; check API_URL and the account, then run again"
         )
 
-    def _explanation(self, answer: Answer | None, content: bytes) -> str:
+    def _explanation(self, answer: Answer | None, content: bytearray) -> str:
         if answer is None:
             said = content[:_EXPLANATION_BYTES].decode(errors="replace")
         else:
@@ -182,7 +183,7 @@ class Client:
         return f": {self.without_key(said)}" if said else ""
 
 
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytearray:
     """The unpacked content; of a longer one than `most` bytes the first `most` + 1. Raises `zlib.error`."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _ENCODINGS:
@@ -193,12 +194,12 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
         left = most + 1 - len(content)
         content += packed[:left] if unpacking is None else unpacking.decompress(packed, left)
         if len(content) > most:
-            return bytes(content)
+            return content
     if unpacking is not None and not unpacking.eof:
         raise zlib.error("truncated")
-    return bytes(content)
+    return content
 
 
-async def _stream(body: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _stream(body: Sequence[Part]) -> AsyncIterator[Part]:
     for part in body:
         yield part

@@ -1,11 +1,12 @@
-"""Requests: the sessions of journeys as the API reads them, and the digests of what is sent of each journey."""
+"""Requests: JSON made straight from the columns of journeys, and the digests of what is sent of each journey."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,34 +15,28 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
-Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
+Part = bytes | memoryview
 
 DIGEST = np.dtype("S16")
 """A journey's digest. Compare whole arrays only: numpy cuts zero bytes at the end of a single one."""
 
-_SESSIONS_A_BLOCK = 15_000  # digests of any number of journeys take no more memory than so many sessions
-_FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
-_encoder = msgspec.json.Encoder()
-
-
-class Session(msgspec.Struct, gc=False):
-    """One session of a request; `timestamp` is UTC, `YYYY-MM-DD HH:MM:SS`."""
-
-    conversion_id: str
-    session_id: str
-    timestamp: str
-    channel_label: str
-    holder_engagement: Flag
-    closer_engagement: Flag
-    conversion: Flag
-    impression_interaction: Flag
+_SESSIONS_A_BLOCK = 15_000  # some 5 MB of JSON: digests of any number of journeys take no more memory
+_NEEDS_ESCAPING = r'[\x00-\x1f"\\]'
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks for: its sessions, journeys one after the other, and the sessions of each journey."""
+    """What a request asks for.
 
-    sessions: Sequence[Session]
+    Attributes:
+        conv_ids: of each journey.
+        session_ids: of each session, journeys one after the other.
+        lengths: sessions of each journey, int64, at least 1.
+
+    """
+
+    conv_ids: list[str]
+    session_ids: list[str]
     lengths: Numbers
 
     @property
@@ -50,14 +45,10 @@ class Asked:
         return np.cumsum(self.lengths) - self.lengths
 
     @property
-    def conv_ids(self) -> list[str]:
-        """The conversion of each journey."""
-        return [self.sessions[start].conversion_id for start in self.starts.tolist()]
-
-    def body(self, redistribution: bytes | None = None) -> list[bytes]:
-        """The request, in parts, since joining them would copy a megabyte; with the JSON of the redistribution."""
-        ending = b',"redistribution_parameter":' + redistribution if redistribution else b""
-        return [b'{"customer_journeys":', _encoder.encode(self.sessions), ending + b"}"]
+    def conv_id_of_session(self) -> list[str]:
+        """The conversion of each session."""
+        journeys = zip(self.conv_ids, self.lengths.tolist(), strict=True)
+        return [conv_id for conv_id, length in journeys for _ in range(length)]
 
 
 @dataclass(frozen=True)
@@ -65,30 +56,41 @@ class WireJourneys:
     """What is sent of the journeys of a day, in little memory.
 
     Attributes:
-        conv_id: of each journey, text.
         lengths: sessions of each journey, int64, at least 1.
-        columns: of each session, journeys one after the other: id, UTC epoch seconds, number of the channel, `_FLAGS`.
-        channels: the names of the channels.
+        conv_id: of each journey, text.
+        columns: of each session, journeys one after the other: id, UTC epoch seconds, number of its ending.
+        endings: every end that the JSON of a session has: its channel and flags.
+        has_plain_ids: whether every id is the same between the quotes of a JSON string.
 
     """
 
-    conv_id: pa.StringArray
     lengths: Numbers
+    conv_id: pa.StringArray
     columns: Sequence[pa.Array]
-    channels: Sequence[str]
+    endings: pa.StringArray
+    has_plain_ids: bool
 
     @classmethod
     def of(cls, journeys: pa.Table) -> WireJourneys:
-        """The journeys of a table with the columns of `pipeline.journeys.schema.JOURNEYS`, sorted by its key."""
+        """The journeys of a table with the columns of `pipeline.journeys.schema.JOURNEYS`, sorted by its key.
+
+        The flag `conversion` is 1 on the last session of a journey.
+        """
         starts = np.flatnonzero(journeys["position"].to_numpy() == 0)
-        channels = pc.unique(journeys["channel_name"])
-        channel = pc.index_in(journeys["channel_name"], value_set=channels)
-        columns = [journeys["session_id"], journeys["session_time"], channel, *(journeys[flag] for flag in _FLAGS)]
+        lengths = np.diff(np.append(starts, journeys.num_rows))
+        conversion = np.zeros(journeys.num_rows, dtype=np.int8)
+        conversion[starts + lengths - 1] = 1
+        holder, closer, impression = (
+            journeys[flag].to_numpy() for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
+        )
+        endings, ending = _endings(journeys["channel_name"], [holder, closer, conversion, impression])
+        conv_id, session_id = _take_ascending(journeys["conv_id"], starts), journeys["session_id"].combine_chunks()
         return cls(
-            conv_id=_take_ascending(journeys["conv_id"], starts),
-            lengths=np.diff(np.append(starts, journeys.num_rows)),
-            columns=[column.combine_chunks() for column in columns],
-            channels=channels.to_pylist(),
+            lengths=lengths,
+            conv_id=conv_id,
+            columns=[session_id, journeys["session_time"].combine_chunks(), ending],
+            endings=endings,
+            has_plain_ids=not (_needs_escaping(conv_id) or _needs_escaping(session_id)),
         )
 
     def __len__(self) -> int:
@@ -96,42 +98,56 @@ class WireJourneys:
 
     def only(self, journeys: Numbers) -> WireJourneys:
         """A copy of some journeys, which holds nothing of the others."""
-        conv_id, columns = self.conv_id.take(pa.array(journeys)), self._columns_of(journeys)
-        return WireJourneys(conv_id, self.lengths[journeys], columns, self.channels)
-
-    def sessions(self, journeys: Numbers) -> list[Session]:
-        """The sessions of `journeys`, one journey after the other; `conversion` is 1 on the last of each."""
-        lengths = self.lengths[journeys]
-        of_journey = zip(self.conv_id.take(pa.array(journeys)).to_pylist(), lengths.tolist(), strict=True)
-        conv_ids = [conv_id for conv_id, length in of_journey for _ in range(length)]
-        session_id, session_time, channel, holder, closer, impression = self._columns_of(journeys)
-        conversion = np.zeros(len(conv_ids), dtype=np.int8)
-        conversion[np.cumsum(lengths) - 1] = 1
-        fields = zip(
-            conv_ids,
-            session_id.to_pylist(),
-            session_time.cast(pa.timestamp("s")).cast(pa.string()).to_pylist(),
-            [self.channels[number] for number in channel.to_numpy().tolist()],
-            *(flag.tolist() for flag in (holder.to_numpy(), closer.to_numpy(), conversion, impression.to_numpy())),
-            strict=True,
+        return replace(
+            self,
+            lengths=self.lengths[journeys],
+            conv_id=self.conv_id.take(pa.array(journeys)),
+            columns=[column.take(self._rows(journeys)) for column in self.columns],
         )
-        return [Session(*session) for session in fields]
+
+    def asked(self, journeys: Numbers) -> Asked:
+        """What a request for `journeys` asks for."""
+        conv_id, session_id = self.conv_id.take(pa.array(journeys)), self.columns[0].take(self._rows(journeys))
+        return Asked(conv_id.to_pylist(), session_id.to_pylist(), self.lengths[journeys])
+
+    def objects(self, journeys: Numbers) -> tuple[memoryview, list[int]]:
+        """The sessions of `journeys` as JSON objects, each followed by a comma, in UTF-8.
+
+        The second value is where each journey begins, and at last where the last one ends, in bytes.
+        """
+        lengths, rows = self.lengths[journeys], self._rows(journeys)
+        conv_id = self.conv_id.take(pa.array(journeys))
+        session_id, session_time, ending = (column.take(rows) for column in self.columns)
+        if not self.has_plain_ids:
+            conv_id, session_id = _escaped(conv_id), _escaped(session_id)
+        heads = pc.binary_join_element_wise('{"conversion_id":"', conv_id, '","session_id":"', "")
+        objects = pc.binary_join_element_wise(
+            heads.take(pa.array(np.repeat(np.arange(len(journeys)), lengths))),
+            session_id,
+            '","timestamp":"',
+            session_time.cast(pa.timestamp("s")).cast(pa.string()),
+            self.endings.take(ending),
+            "",
+        )
+        offsets = np.frombuffer(objects.buffers()[1], dtype=np.int32)
+        ends: list[int] = offsets[np.append(0, np.cumsum(lengths))].tolist()
+        return memoryview(objects.buffers()[2] or b"")[: ends[-1]], ends
 
     def digests(self, scope: bytes) -> NDArray[np.bytes_]:
         """One digest a journey, dtype `DIGEST`, of `scope` and of everything that would be sent of the journey."""
         seed, digests = hashlib.sha256(scope), bytearray()
         block = np.cumsum(self.lengths) // _SESSIONS_A_BLOCK
         for journeys in np.split(np.arange(len(self)), np.flatnonzero(np.diff(block)) + 1):
-            sessions, ends = self.sessions(journeys), np.cumsum(self.lengths[journeys]).tolist()
-            for start, end in zip([0, *ends], ends, strict=False):
+            json, ends = self.objects(journeys)
+            for start, end in pairwise(ends):
                 journey = seed.copy()
-                journey.update(_encoder.encode(sessions[start:end])[1:-1] + b",")
+                journey.update(json[start:end])
                 digests += journey.digest()[: DIGEST.itemsize]
         return np.frombuffer(bytes(digests), DIGEST)
 
-    def _columns_of(self, journeys: Numbers) -> list[pa.Array]:
-        rows = pa.array(spans((np.cumsum(self.lengths) - self.lengths)[journeys], self.lengths[journeys]))
-        return [column.take(rows) for column in self.columns]
+    def _rows(self, journeys: Numbers) -> pa.Int64Array:
+        """The sessions of `journeys`, counted in all sessions."""
+        return pa.array(spans((np.cumsum(self.lengths) - self.lengths)[journeys], self.lengths[journeys]))
 
 
 class NumberedJourneys:
@@ -147,16 +163,21 @@ class NumberedJourneys:
 
     def asked(self, numbers: Numbers) -> Asked:
         """What a request for journeys with ascending numbers asks for."""
-        sessions = [session for day, journeys in self._by_day(numbers) for session in day.sessions(journeys)]
-        return Asked(sessions, self.lengths[numbers])
+        parts = [day.asked(journeys) for day, journeys in self._by_day(numbers)]
+        return Asked(
+            conv_ids=[conv_id for part in parts for conv_id in part.conv_ids],
+            session_ids=[session_id for part in parts for session_id in part.session_ids],
+            lengths=self.lengths[numbers],
+        )
 
-    def conv_ids(self, numbers: Numbers) -> list[str]:
-        """The conversions of journeys with ascending numbers."""
-        return [
-            conv_id
-            for day, journeys in self._by_day(numbers)
-            for conv_id in day.conv_id.take(pa.array(journeys)).to_pylist()
-        ]
+    def body(self, numbers: Numbers, redistribution: bytes | None = None) -> list[Part]:
+        """The request for journeys with ascending numbers, in parts, since joining them would copy a megabyte.
+
+        `redistribution` is the JSON that goes along, if any.
+        """
+        *objects, last = [day.objects(journeys)[0] for day, journeys in self._by_day(numbers)]
+        ending = b',"redistribution_parameter":' + redistribution if redistribution else b""
+        return [b'{"customer_journeys":[', *objects, last[:-1], b"]" + ending + b"}"]
 
     def _by_day(self, numbers: Numbers) -> Iterator[tuple[WireJourneys, Numbers]]:
         """The days of the journeys, each with the journeys' numbers in the day."""
@@ -168,7 +189,7 @@ class NumberedJourneys:
 def session_objects(journeys: pa.Table) -> bytes:
     """All sessions of journeys (columns `JOURNEYS`) as a JSON list of the objects that requests hold."""
     wire = WireJourneys.of(journeys)
-    return _encoder.encode(wire.sessions(np.arange(len(wire))))
+    return b"[" + bytes(wire.objects(np.arange(len(wire)))[0][:-1]) + b"]"
 
 
 def spans(starts: Numbers, lengths: Numbers) -> Numbers:
@@ -186,3 +207,31 @@ def _take_ascending(column: pa.ChunkedArray, rows: NDArray[Any]) -> pa.Array:
         taken.append(chunk.take(pa.array(rows[first:end] - start)))
         start += len(chunk)
     return pa.concat_arrays(taken)
+
+
+def _needs_escaping(ids: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py())
+
+
+def _escaped(ids: pa.Array) -> pa.Array:
+    """`ids` as they stand between the quotes of a JSON string."""
+    return pa.array([_json_text(value) for value in ids.to_pylist()], pa.string())
+
+
+def _json_text(value: str) -> str:
+    return msgspec.json.encode(value).decode()[1:-1]
+
+
+def _endings(channels: pa.ChunkedArray, flags: list[NDArray[Any]]) -> tuple[pa.Array, pa.Array]:
+    """Every end that a session's JSON can have (channel and flags), and which of them each session has."""
+    names = pc.unique(channels)
+    endings = [
+        f'","channel_label":"{_json_text(name)}","holder_engagement":{code >> 3 & 1},'
+        f'"closer_engagement":{code >> 2 & 1},"conversion":{code >> 1 & 1},"impression_interaction":{code & 1}}},'
+        for name in names.to_pylist()
+        for code in range(16)
+    ]
+    which = pc.index_in(channels, value_set=names).to_numpy()
+    for flag in flags:
+        which = which * 2 + flag
+    return pa.array(endings, pa.string()), pa.array(which.astype(np.int32))

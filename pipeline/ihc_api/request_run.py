@@ -115,15 +115,15 @@ class RequestRun:
 
     async def _settle(self, request: _Request) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
-        asked = self._journeys.asked(request.journeys)
-        body = asked.body(self._redistribution)
+        body = await asyncio.to_thread(self._journeys.body, request.journeys, self._redistribution)
+        sessions = int(self._journeys.lengths[request.journeys].sum())
         while True:
             async with self._gate.slot():  # held until the answer is on disk: a kill can lose what is in flight alone
                 sent_at = time.monotonic()
                 self._statistics.requests += 1
-                outcome = await self._client.post(body, len(asked.sessions))
+                outcome = await self._client.post(body, sessions)
                 if isinstance(outcome, Answered):
-                    outcome = await self._take(request, asked, outcome)
+                    outcome = await self._take(request, outcome)
             match outcome:
                 case Answered():
                     return []
@@ -141,8 +141,9 @@ class RequestRun:
                     self._retry(cause, reason, pause)
                     await self._gate.sleep(pause)
 
-    async def _take(self, request: _Request, asked: Asked, answer: Answered) -> Outcome:
+    async def _take(self, request: _Request, answer: Answered) -> Outcome:
         """Keep what can be believed; the other journeys are asked for again, or rejected when that was done."""
+        asked = self._journeys.asked(request.journeys)
         try:
             verdict = judge(answer.values, asked)
         except UnaskedAnswerError as error:
@@ -163,12 +164,11 @@ class RequestRun:
 
     def _set_aside(self, request: _Request, verdict: Verdict, asked: Asked, answer: Answered) -> None:
         """Ask again for the journeys without a believable answer, or reject them if that was done."""
-        conv_ids = asked.conv_ids if verdict.bad else []
-        absent = [conv_ids[number] for number in verdict.absent]
+        absent = [asked.conv_ids[number] for number in verdict.absent]
         said = failure_reasons(answer.failures, absent) if answer.is_partial else {}
         for number, problem in verdict.bad.items():
             journey = int(request.journeys[number])
-            failed_by_api = said.get(conv_ids[number])
+            failed_by_api = said.get(asked.conv_ids[number])
             self._bad_answers[journey] += 1
             most = _ASKED_IF_ANSWERED_BADLY if failed_by_api is None else _ASKED_IF_API_FAILS_IT
             if self._bad_answers[journey] >= most:
@@ -191,10 +191,10 @@ class RequestRun:
         count = self._statistics
         count.rejected += 1
         if count.rejected >= _REFUSALS_WITHOUT_ANSWER and not count.answered and not count.reused:
+            conv_id = self._journeys.asked(np.array([journey])).conv_ids[0]
             raise ApiError(
-                f"the API refused {count.rejected} journeys and answered none, the last one "
-                f"{self._journeys.conv_ids(np.array([journey]))[0]} with {reason}; check CONV_TYPE_ID and API_URL, "
-                "then run again"
+                f"the API refused {count.rejected} journeys and answered none, the last one {conv_id} with {reason}; "
+                "check CONV_TYPE_ID and API_URL, then run again"
             )
 
     def _is_to_blame(self, request: _Request) -> bool:

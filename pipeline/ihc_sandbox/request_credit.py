@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -16,10 +16,23 @@ from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.models.redistribution import Redistribution, redistribute
 from pipeline.errors import PipelineError
 from pipeline.ihc_api.answer_json import Value
-from pipeline.ihc_api.request_json import Session
 from pipeline.ihc_sandbox.rounding import rounded
 
+Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
 _TIMESTAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( [+-]\d{4})?$"
+
+
+class Session(msgspec.Struct, gc=False):
+    """One session of a request."""
+
+    conversion_id: str
+    session_id: str
+    timestamp: str
+    channel_label: str
+    holder_engagement: Flag
+    closer_engagement: Flag
+    conversion: Flag
+    impression_interaction: Flag
 
 
 class Request(msgspec.Struct):

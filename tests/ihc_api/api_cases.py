@@ -12,7 +12,7 @@ from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
 from pipeline.ihc_api.answers import AnswerStore
 from pipeline.ihc_api.ask import ask, credit_of
-from pipeline.ihc_api.request_json import Asked, Session, WireJourneys
+from pipeline.ihc_api.request_json import Asked, WireJourneys
 from pipeline.ihc_api.settings import ApiSettings
 from pipeline.ihc_api.statistics import Progress, Statistics
 from pipeline.ihc_sandbox.faults import Faults
@@ -59,12 +59,7 @@ def reference_lengths(count: int, seed: int = 1) -> list[int]:
 
 
 def asked(conv_ids: Sequence[str], session_ids: Sequence[str], lengths: Sequence[int]) -> Asked:
-    of_session = [name for name, length in zip(conv_ids, lengths, strict=True) for _ in range(length)]
-    sessions = [
-        Session(conversion, session, "2023-08-29 00:00:00", "Direct", 0, 0, 0, 0)
-        for conversion, session in zip(of_session, session_ids, strict=True)
-    ]
-    return Asked(sessions, np.array(lengths))
+    return Asked([*conv_ids], [*session_ids], np.array(lengths))
 
 
 def embedded_credit(journeys: pa.Table) -> pa.Table:

@@ -15,8 +15,8 @@ SCOPE = b"scope"
 
 
 def sent(journeys: pa.Table, which: list[int], redistribution: bytes | None = None) -> dict[str, Any]:
-    asked = NumberedJourneys([WireJourneys.of(journeys)]).asked(np.array(which))
-    document: dict[str, Any] = json.loads(b"".join(asked.body(redistribution)))
+    body = NumberedJourneys([WireJourneys.of(journeys)]).body(np.array(which), redistribution)
+    document: dict[str, Any] = json.loads(b"".join(body))
     return document
 
 
@@ -170,12 +170,11 @@ def test_journeys_of_several_days_are_numbered_through() -> None:
     days = [WireJourneys.of(table) for table in tables]
     numbered = NumberedJourneys(days)
     assert numbered.lengths.tolist() == [1, 2, 3, 1, 2]
-    assert numbered.conv_ids(np.array([0, 1, 3])) == ["c00000", "c00001", "xc00001"]
     asked = numbered.asked(np.array([1, 2, 4]))
     assert asked.conv_ids == ["c00001", "xc00000", "xc00002"]
     assert asked.starts.tolist() == [0, 2, 5]
     expected = [json.loads(session_objects(table)) for table in tables]
-    assert json.loads(b"".join(asked.body()))["customer_journeys"] == [
+    assert json.loads(b"".join(numbered.body(np.array([1, 2, 4]))))["customer_journeys"] == [
         *expected[0][1:],
         *expected[2][:3],
         *expected[2][4:],
@@ -186,5 +185,5 @@ def test_a_part_of_a_day_is_sent_as_in_the_whole_day() -> None:
     journeys = WireJourneys.of(make_journeys(reference_lengths(50)))
     which = np.array([3, 17, 41])
     part = journeys.only(which)
-    assert part.sessions(np.arange(3)) == journeys.sessions(which)
+    assert part.objects(np.arange(3)) == journeys.objects(which)
     assert part.digests(SCOPE).tobytes() == journeys.digests(SCOPE)[which].tobytes()
