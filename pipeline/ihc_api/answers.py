@@ -1,7 +1,7 @@
 """Kept answers: every journey the API was ever paid for, found again by what was asked.
 
 Below the root lie `scopes/<scope>.json` (endpoint, conversion type, redistribution), `refreshes/<generation>-<run>`,
-and the answers, `<scope>/<generation>-<digest>.parquet`. A request's answer is a file of its own as soon as it has
+and the answers, `<scope>/<generation>-<digest>.arrow`. A request's answer is a file of its own as soon as it has
 arrived; when a run has ended, small files of one generation are merged. Files of answers are named by the digest of
 their bytes, written whole and never changed; so writers, readers and kills cannot hurt one another, and a damaged byte
 is found.
@@ -33,7 +33,7 @@ from targets.files import Files
 T = TypeVar("T")
 
 _SCOPES, _REFRESHES = "scopes", "refreshes"
-_NAME = re.compile(r"(?:(\d+)-)?([0-9a-f]{32})\.parquet")  # without a generation: of generation 0
+_NAME = re.compile(r"(?:(\d+)-)?([0-9a-f]{32})\.(?:arrow|parquet)")  # earlier versions: no generation, Parquet
 _REFRESH = re.compile(r"(\d+)-([0-9a-f]{32})")
 _SMALL = 2_000  # journeys: a file with fewer is merged with others, so there is about one file per so many
 _MERGED = 20_000  # journeys: about so many are merged at a time, which bounds memory
@@ -144,9 +144,9 @@ class AnswerStore:
         """Merge small files, so that files do not grow with the requests. Raises as `find` and `keep` do."""
         try:
             small: dict[int, dict[str, pa.Table]] = {}
-            for name in self._names(scope):
-                if len(self._list(name).digests) >= _SMALL:
-                    continue
+            names = [name for name in self._names(scope) if len(self._list(name).digests) < _SMALL]
+            # in the order of arrival, which keeps days together: their credit is read from fewer files
+            for name in sorted(names, key=lambda name: self._list(name).answered_at[:1].tolist()):
                 generation = _generation(name)
                 together = small.setdefault(generation, {})
                 together[name] = self._read(name)
@@ -163,7 +163,7 @@ class AnswerStore:
         rows = rows.sort_by([("journey", "ascending"), ("answered_at", "descending")])
         journey = rows["journey"].combine_chunks()
         is_newest = np.append(True, pc.not_equal(journey[1:], journey[:-1]).to_numpy(zero_copy_only=False))
-        merged = self._write(scope, generation, rows.filter(pa.array(is_newest)))
+        merged = self._write(scope, generation, rows.filter(pa.array(is_newest)), "zstd")
         for name in files:
             if name != merged:
                 self._files.delete(name)
@@ -217,7 +217,7 @@ class AnswerStore:
                 if len(rest) == len(rows):
                     continue
                 if len(rest):
-                    self._write(scope, _generation(name), rest)
+                    self._write(scope, _generation(name), rest, "zstd")
                 self._files.delete(name)
                 forgotten += len(rows) - len(rest)
         return forgotten
@@ -260,9 +260,12 @@ class AnswerStore:
     def _list(self, name: str) -> _Listed:
         if name not in self._listed:
             content = self._content(name)
-            rows = self._rows(name, content, ["journey", "answered_at"])
+            rows = self._rows(name, content)
             digests = np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)
-            self._listed[name] = _Listed(digests[: len(rows)], rows["answered_at"].to_numpy(), len(content))
+            # copies, since the columns lie in the content, which would stay in memory with them
+            self._listed[name] = _Listed(
+                digests[: len(rows)].copy(), rows["answered_at"].to_numpy().copy(), len(content)
+            )
         return self._listed[name]
 
     def _read(self, name: str) -> pa.Table:
@@ -281,15 +284,15 @@ class AnswerStore:
             raise self._damaged(name, "its bytes have another digest than its name")
         return content
 
-    def _rows(self, name: str, content: bytes, columns: list[str] | None = None) -> pa.Table:
+    def _rows(self, name: str, content: bytes) -> pa.Table:
         try:
-            return from_bytes(content, columns)
+            return from_bytes(content)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
 
-    def _write(self, scope: Scope, generation: int, rows: pa.Table) -> str:
-        content = to_bytes(rows)
-        name = f"{scope.name}/{generation}-{digest_of(content)}.parquet"
+    def _write(self, scope: Scope, generation: int, rows: pa.Table, compression: str | None = None) -> str:
+        content = to_bytes(rows, compression)
+        name = f"{scope.name}/{generation}-{digest_of(content)}.arrow"
         self._files.write(name, content)
         return name
 

@@ -27,7 +27,7 @@ from pipeline.ihc_api.statistics import Plan, Progress, Statistics
 
 ASSUMED_LATENCY_SECONDS = 1.0
 _SECONDS_BETWEEN_REPORTS = 1.0
-_THREADS = 8  # which bring answers to disk, and report
+_THREADS = 2  # which bring answers to disk, and report
 
 ReadDay = Callable[[], pa.Table]
 """Reads the journeys of one conversion day: columns `pipeline.journeys.schema.JOURNEYS`, sorted by its key."""
@@ -59,40 +59,10 @@ def ask(
     again. Raises `ApiError` before anything is sent if more requests are needed than `settings.max_requests` allows,
     and `UnreadableTargetError`, `UnwritableTargetError` for kept answers.
     """
-    started = time.monotonic()
-    key = clean_key(key)
-    unanswered: list[WireJourneys] = []
-    digests: list[NDArray[np.bytes_]] = []
-    statistics = Statistics()
-    for journeys, of_day, is_known in _read(days, settings, store, generation):
-        statistics.journeys += len(journeys)
-        statistics.reused += int(np.count_nonzero(is_known))
-        if not is_known.all():
-            unanswered.append(journeys.only(np.flatnonzero(~is_known)))
-            digests.append(of_day[~is_known])
-    numbered = NumberedJourneys(unanswered)
-    _refuse_too_many(numbered.lengths, settings)
-
-    def report() -> None:
-        if progress is not None:
-            progress(statistics.progress(time.monotonic() - started))
-
-    if not unanswered:
-        report()
-        return ApiResult({}, statistics)
-    digest = np.concatenate(digests)
-
-    def keep(numbers: Numbers, shares: Shares) -> None:
-        store.keep(settings.scope, generation, digest[numbers], numbered.lengths[numbers], shares)
-
-    pa.default_memory_pool().release_unused()  # of what reading the days took
-    with store.in_use(settings.scope):
-        rejected = asyncio.run(_complete(numbered, settings, key, keep, statistics, report))
-        store.merge(settings.scope)
-    numbers = np.array(sorted(rejected), dtype=np.int64)
-    reasons = [rejected[number] for number in numbers.tolist()]
-    conv_ids = numbered.asked(numbers).conv_ids if rejected else []
-    return ApiResult(dict(zip(conv_ids, reasons, strict=True)), statistics)
+    try:
+        return _ask(days, settings, clean_key(key), store, generation, progress)
+    finally:
+        pa.default_memory_pool().release_unused()
 
 
 def credit_of(
@@ -150,6 +120,49 @@ def requests_needed(lengths: Iterable[NDArray[np.int64]], settings: ApiSettings)
     """The requests that journeys of all these lengths need when they are packed together."""
     of_all = np.concatenate([np.array([], np.int64), *lengths])
     return len(pack(of_all, settings.max_customer_journeys, settings.max_sessions))
+
+
+def _ask(
+    days: Sequence[ReadDay],
+    settings: ApiSettings,
+    key: Secret,
+    store: AnswerStore,
+    generation: int,
+    progress: Callable[[Progress], None] | None,
+) -> ApiResult:
+    started = time.monotonic()
+    unanswered: list[WireJourneys] = []
+    digests: list[NDArray[np.bytes_]] = []
+    statistics = Statistics()
+    for journeys, of_day, is_known in _read(days, settings, store, generation):
+        statistics.journeys += len(journeys)
+        statistics.reused += int(np.count_nonzero(is_known))
+        if not is_known.all():
+            unanswered.append(journeys.only(np.flatnonzero(~is_known)))
+            digests.append(of_day[~is_known])
+    numbered = NumberedJourneys(unanswered)
+    _refuse_too_many(numbered.lengths, settings)
+
+    def report() -> None:
+        if progress is not None:
+            progress(statistics.progress(time.monotonic() - started))
+
+    if not unanswered:
+        report()
+        return ApiResult({}, statistics)
+    digest = np.concatenate(digests)
+
+    def keep(numbers: Numbers, shares: Shares) -> None:
+        store.keep(settings.scope, generation, digest[numbers], numbered.lengths[numbers], shares)
+
+    pa.default_memory_pool().release_unused()  # of what reading the days took
+    with store.in_use(settings.scope):
+        rejected = asyncio.run(_complete(numbered, settings, key, keep, statistics, report))
+        store.merge(settings.scope)
+    numbers = np.array(sorted(rejected), dtype=np.int64)
+    reasons = [rejected[number] for number in numbers.tolist()]
+    conv_ids = numbered.asked(numbers).conv_ids
+    return ApiResult(dict(zip(conv_ids, reasons, strict=True)), statistics)
 
 
 def _read(

@@ -234,4 +234,4 @@ def _endings(channels: pa.ChunkedArray, flags: list[NDArray[Any]]) -> tuple[pa.A
     which = pc.index_in(channels, value_set=names).to_numpy()
     for flag in flags:
         which = which * 2 + flag
-    return pa.array(endings, pa.string()), pa.array(which.astype(np.int32))
+    return pa.array(endings, pa.string()), pa.array(which.astype(np.min_scalar_type(len(endings))))

@@ -27,7 +27,7 @@ _FAILURES_BEFORE_SPLIT = 5  # of one request, while others are answered
 _ASKED_IF_API_FAILS_IT = 2  # times, for a journey that a partial answer leaves out
 _ASKED_IF_ANSWERED_BADLY = 4
 _REFUSALS_WITHOUT_ANSWER = 10  # journeys; by then it is not the journeys
-_PREPARED = 4  # requests that wait beside those in flight, so that none has to be made while a place is free
+_PREPARED = 4  # requests that are made and wait, so that none has to be made while a place is free
 
 Keep = Callable[[Numbers, Shares], None]
 """Brings to disk the answers for journeys: their numbers, and the shares of their sessions, one after the other."""
@@ -115,9 +115,9 @@ class RequestRun:
 
     async def _settle(self, request: _Request) -> list[_Request]:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
-        body = await asyncio.to_thread(self._journeys.body, request.journeys, self._redistribution)
         sessions = int(self._journeys.lengths[request.journeys].sum())
         while True:
+            body = await asyncio.to_thread(self._journeys.body, request.journeys, self._redistribution)
             async with self._gate.slot():  # held until the answer is on disk: a kill can lose what is in flight alone
                 sent_at = time.monotonic()
                 self._statistics.requests += 1

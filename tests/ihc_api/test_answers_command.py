@@ -59,7 +59,7 @@ def test_mistakes_end_with_a_message(api: Api, arguments: list[str], message: st
 
 def test_a_damaged_file_is_one_line(api: Api, data_dir: Path) -> None:
     api.attribute(make_journeys([1]))
-    path = next(data_dir.glob("answers/*/*.parquet"))
+    path = next(data_dir.glob("answers/*/*.arrow"))
     path.write_bytes(b"not Parquet")
     with pytest.raises(SystemExit, match=f"attribution-answers: {path} is truncated, damaged"):
         main(["list"])

@@ -181,7 +181,7 @@ def test_an_answer_is_on_disk_when_the_next_request_of_its_slot_goes_out(api: Ap
     due = api.sandbox.faults.due
 
     def count_files(request: int, conversions: Sequence[str]) -> tuple[str, list[str]]:
-        on_disk.append(len([*api.folder.glob("*/*.parquet")]))
+        on_disk.append(len([*api.folder.glob("*/*.arrow")]))
         return due(request, conversions)
 
     with patch.object(type(api.sandbox.faults), "due", lambda _, *arguments: count_files(*arguments)):
