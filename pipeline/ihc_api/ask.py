@@ -59,10 +59,11 @@ def ask(
     again. Raises `ApiError` before anything is sent if more requests are needed than `settings.max_requests` allows,
     and `UnreadableTargetError`, `UnwritableTargetError` for kept answers.
     """
-    try:
-        return _ask(days, settings, clean_key(key), store, generation, progress)
-    finally:
-        pa.default_memory_pool().release_unused()
+    with store.in_use(settings.scope):
+        result = _ask(days, settings, clean_key(key), store, generation, progress)
+        pa.default_memory_pool().release_unused()  # of the journeys, before merging needs memory
+        store.merge(settings.scope)
+    return result
 
 
 def credit_of(
@@ -156,9 +157,7 @@ def _ask(
         store.keep(settings.scope, generation, digest[numbers], numbered.lengths[numbers], shares)
 
     pa.default_memory_pool().release_unused()  # of what reading the days took
-    with store.in_use(settings.scope):
-        rejected = asyncio.run(_complete(numbered, settings, key, keep, statistics, report))
-        store.merge(settings.scope)
+    rejected = asyncio.run(_complete(numbered, settings, key, keep, statistics, report))
     numbers = np.array(sorted(rejected), dtype=np.int64)
     reasons = [rejected[number] for number in numbers.tolist()]
     conv_ids = numbered.asked(numbers).conv_ids
