@@ -13,7 +13,7 @@ from luigi.rpc import RemoteScheduler, RPCError
 
 logger = logging.getLogger("luigi-interface.pipeline")
 
-_SECONDS_BETWEEN_TRIES = 1  # a luigid that does not answer within seconds will not answer
+_SECONDS_BETWEEN_FIRST_TRIES = 1  # a luigid that does not answer at the start within seconds will not answer
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -22,8 +22,8 @@ class CommandScheduler(RemoteScheduler):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        if not luigi.configuration.get_config().has_option("core", "rpc-retry-wait"):
-            self._rpc_retry_wait = _SECONDS_BETWEEN_TRIES
+        self._patience = int(vars(self)["_rpc_retry_wait"])  # for one that has answered, and is perhaps being restarted
+        self._rpc_retry_wait: int = min(self._patience, _SECONDS_BETWEEN_FIRST_TRIES)
         self._rpc_log_retries = False  # ten tracebacks say less than one line
 
     def _fetch(self, url_suffix: str, body: dict[str, Any]) -> str:
@@ -31,7 +31,7 @@ class CommandScheduler(RemoteScheduler):
         if urlparse(self._url).hostname in _LOOPBACK:
             self._fetcher.session.trust_env = False  # no proxy knows this machine's loopback
         try:
-            return str(super()._fetch(url_suffix, body))
+            answer = str(super()._fetch(url_suffix, body))
         except RPCError:
             logger.error(  # noqa: TRY400 - the traceback says nothing more
                 "the scheduler at %s does not answer; start it (make luigid), or leave it out with --local-scheduler; "
@@ -39,6 +39,8 @@ class CommandScheduler(RemoteScheduler):
                 self._url,
             )
             raise SystemExit(luigi.configuration.get_config().getint("retcode", "not_run")) from None
+        self._rpc_retry_wait = self._patience
+        return answer
 
 
 def create_remote_scheduler(_factory: object, url: str) -> RemoteScheduler:
