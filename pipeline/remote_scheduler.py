@@ -45,5 +45,6 @@ class CommandScheduler(RemoteScheduler):
 
 def create_remote_scheduler(_factory: object, url: str) -> RemoteScheduler:
     """A scheduler for the `luigi` command; in another program Luigi's own, whose errors that program handles."""
-    is_command = Path(sys.argv[0]).name == "luigi" or Path(sys.argv[0]).parent.name == "luigi"
+    program = Path(sys.argv[0])
+    is_command = program.name == "luigi" or program.parts[-2:] == ("luigi", "__main__.py")
     return CommandScheduler(url) if is_command else RemoteScheduler(url)

@@ -37,12 +37,15 @@ class WaitingWorker(luigi.worker.Worker):
 
     def run(self) -> bool:
         """Run the scheduled tasks; what others completed meanwhile counts as completed."""
-        gc.freeze()  # modules and tasks stay: no need to look through them for garbage, nor to copy them in a fork
-        atexit.register(gc.unfreeze)  # libraries written in C++ report what is left at the end as leaked
         try:
-            succeeded: bool = super().run()
+            return self._run_and_wait()
         finally:
             forget()  # a service runs again in the same process, on what is then in the source
+
+    def _run_and_wait(self) -> bool:
+        gc.freeze()  # modules and tasks stay: no need to look through them for garbage, nor to copy them in a fork
+        atexit.register(gc.unfreeze)  # libraries written in C++ report what is left at the end as leaked
+        succeeded: bool = super().run()
         for task in self._open_tasks():
             if task.complete():
                 self._add_task_history.append((task, "DONE", True))

@@ -128,6 +128,7 @@ class UnattributedConversions(ConversionBooks):
 class Reconciliation(ConversionBooks):
     """`reconciliation.json`: the books of the interval, which have to balance."""
 
+    # significant, other than in `ApiRun`: the books count the requests that these make necessary
     max_customer_journeys = setting("max_customer_journeys")
     pack_days = setting("pack_days")
     max_rejected_share = setting("max_rejected_share")

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.comparing import contents, result_tables
+from support.comparing import Rows, contents, result_tables
 from support.databases import SHOP_INTERVAL
 from support.running import Workplace
 from support.servers import sandbox
@@ -21,8 +21,8 @@ ON_MODEL = {
     "after_previous_conversion": ("linear", "true"),
     "bad_rows": ("linear", "set-aside"),
     "conv_type_id": ("last-touch", "shop"),
-    "direct_channels": ("last-non-direct", "Email, Direct"),
-    "excluded_channels": ("linear", '"Paid Search"'),
+    "direct_channels": ("last-non-direct", "Referral, Performance Max"),
+    "excluded_channels": ("linear", "Referral"),
     "half_life_hours": ("time-decay", "1"),
     "lookback_days": ("linear", "1"),
     "markov_order": ("markov", "2"),
@@ -33,6 +33,9 @@ ON_MODEL = {
     "position_last": ("position-based", "0.1"),
 }
 """A model that reads the setting (or the environment's, where that is the setting), and a value that is no default."""
+
+WITHOUT_EFFECT_ON_CREDIT = ("bad_rows", "conv_type_id", "max_rejected_share")
+"""What an embedded model's credit for the shop does not depend on."""
 
 ON_THE_API = {"max_customer_journeys": "1", "pack_days": "7"}
 
@@ -45,15 +48,22 @@ def variable(name: str) -> str:
     return str(declared_settings()[name].metadata["env"])
 
 
+def credit(place: Workplace) -> Rows:
+    return result_tables(place.database)["attribution_customer_journey"]
+
+
 @pytest.mark.parametrize("name", ON_MODEL)
 def test_an_option_gives_the_same_bytes_as_its_variable(shop: Workplace, tmp_path: Path, name: str) -> None:
     model, value = ON_MODEL[name]
-    other = shop.copy(tmp_path / "other")
+    other, default = shop.copy(tmp_path / "other"), shop.copy(tmp_path / "default")
     settings = {"ATTRIBUTION_MODEL": model, variable(name): value}
     shop.report(SHOP_INTERVAL, **settings).succeeded()
     other.report(SHOP_INTERVAL, option(name), value, ATTRIBUTION_MODEL=model).succeeded()
     assert contents(other.files) == contents(shop.files)
     assert result_tables(other.database) == result_tables(shop.database)
+    if name not in WITHOUT_EFFECT_ON_CREDIT:
+        default.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model).succeeded()
+        assert credit(default) != credit(shop)
 
 
 @pytest.mark.parametrize("name", ON_THE_API)
