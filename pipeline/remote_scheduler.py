@@ -17,6 +17,20 @@ _SECONDS_BETWEEN_FIRST_TRIES = 1  # a luigid that does not answer at the start w
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+class UnreachableSchedulerError(SystemExit):
+    """luigid does not answer: the command ends with the code for `not_run`, wherever it asked."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(luigi.configuration.get_config().getint("retcode", "not_run"))
+        self._url = url
+
+    def __str__(self) -> str:
+        return (
+            f"the scheduler at {self._url} does not answer; start it (make luigid), or leave it out with "
+            "--local-scheduler; what was built stays"
+        )
+
+
 class CommandScheduler(RemoteScheduler):
     """Ends the command with the code for `not_run` and one line where luigid does not answer."""
 
@@ -24,6 +38,7 @@ class CommandScheduler(RemoteScheduler):
         super().__init__(url)
         self._patience = int(vars(self)["_rpc_retry_wait"])  # for one that has answered, and is perhaps being restarted
         self._rpc_retry_wait: int = min(self._patience, _SECONDS_BETWEEN_FIRST_TRIES)
+        self._has_said_so = False
         self._rpc_log_retries = False  # ten tracebacks say less than one line
 
     def _fetch(self, url_suffix: str, body: dict[str, Any]) -> str:
@@ -33,12 +48,11 @@ class CommandScheduler(RemoteScheduler):
         try:
             answer = str(super()._fetch(url_suffix, body))
         except RPCError:
-            logger.error(  # noqa: TRY400 - the traceback says nothing more
-                "the scheduler at %s does not answer; start it (make luigid), or leave it out with --local-scheduler; "
-                "what was built stays",
-                self._url,
-            )
-            raise SystemExit(luigi.configuration.get_config().getint("retcode", "not_run")) from None
+            error = UnreachableSchedulerError(self._url)
+            if not self._has_said_so:
+                logger.error("%s", error)  # noqa: TRY400 - the traceback says nothing more
+            self._has_said_so = True
+            raise error from None
         self._rpc_retry_wait = self._patience
         return answer
 

@@ -21,6 +21,7 @@ from luigi.task_register import TaskClassException
 
 from pipeline.config import declared_settings
 from pipeline.errors import PipelineError
+from pipeline.remote_scheduler import UnreachableSchedulerError
 from targets.errors import TargetError
 
 DEFAULTS = {
@@ -49,6 +50,7 @@ _EXPLAINED = (
     MissingParameterException,
     UnknownParameterException,
     TaskClassException,
+    UnreachableSchedulerError,
 )
 _CHATTER = re.compile(
     r"Informed scheduler|\[pid \d+\] Worker .* (running|done) |Done scheduling|Running Worker|Worker .* was stopped"

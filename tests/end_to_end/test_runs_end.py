@@ -50,3 +50,17 @@ def test_two_data_directories_on_one_scheduler_are_two_runs(shop: Workplace, tmp
             run.end().succeeded()
     assert contents(one.files) == contents(other.files)
     assert result_tables(one.database) == result_tables(other.database)
+
+
+def test_a_scheduler_that_goes_away_is_said_without_a_traceback_and_the_rerun_completes_the_work(
+    shop: Workplace, tmp_path: Path
+) -> None:
+    (shop.folder / "luigi.cfg").write_text("[core]\nrpc-retry-wait = 1\n")
+    with luigid(tmp_path / "scheduler") as scheduler:
+        run = Workplace(shop.folder, scheduler=scheduler.options).start_report(SHOP_INTERVAL)
+        run.lines_of_log(8)
+    outcome = run.end()
+    assert outcome.code == 25
+    assert "does not answer" in outcome.text
+    assert "Traceback" not in outcome.text
+    shop.report(SHOP_INTERVAL).succeeded()
