@@ -1,0 +1,333 @@
+"""Kept answers: every journey the API was ever paid for, found again by what was asked.
+
+Below the root lie `scopes/<scope>.json` (endpoint, conversion type, redistribution), `refreshes/<generation>-<run>`,
+and the answers, `<scope>/<generation>-<digest>.arrow`. A request's answer is a file of its own as soon as it has
+arrived; when a run has ended, small files of one generation are merged. Files of answers are named by the digest of
+their bytes, written whole and never changed; so writers, readers and kills cannot hurt one another, and a damaged byte
+is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.errors import AttributionError
+from pipeline.ihc_api.answer_checks import PHASES, Shares
+from pipeline.ihc_api.answer_file import NUMBERS, SESSION_BYTES, digest_of, from_bytes, rows_of, to_bytes
+from pipeline.ihc_api.request_json import DIGEST, Numbers, spans
+from pipeline.ihc_api.settings import Scope
+from targets.errors import UnreadableTargetError
+from targets.files import Files
+
+T = TypeVar("T")
+
+_SCOPES, _REFRESHES = "scopes", "refreshes"
+_NAME = re.compile(r"(?:(\d+)-)?([0-9a-f]{32})\.(?:arrow|parquet)")  # earlier versions: no generation, Parquet
+_REFRESH = re.compile(r"(\d+)-([0-9a-f]{32})")
+_SMALL = 2_000  # journeys: a file with fewer is merged with others, so there is about one file per so many
+_MERGED = 20_000  # journeys: about so many are merged at a time, which bounds memory
+
+
+@dataclass(frozen=True)
+class ScopeContents:
+    """What is kept of one scope; `oldest` and `newest` are the times of answers in UTC epoch milliseconds."""
+
+    scope: Scope
+    journeys: int
+    files: int
+    bytes: int
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What a file holds: the digests of its journeys and when they were answered."""
+
+    digests: NDArray[np.bytes_]
+    answered_at: Numbers
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Index:
+    """All answers in some files, sorted by digest, then the newest last: the file and row of each."""
+
+    names: Sequence[str]
+    digests: NDArray[np.bytes_]
+    generation: Numbers
+    file: Numbers
+    row: Numbers
+
+    @classmethod
+    def of(cls, names: Sequence[str], files: Sequence[_Listed]) -> _Index:
+        sizes = np.array([len(file.digests) for file in files], dtype=np.int64)
+        digests = np.concatenate([np.array([], DIGEST), *(file.digests for file in files)])
+        answered_at = np.concatenate([np.array([], np.int64), *(file.answered_at for file in files)])
+        generation = np.repeat(np.array([_generation(name) for name in names], dtype=np.int64), sizes)
+        order = np.lexsort((answered_at, generation, digests))
+        return cls(
+            names=names,
+            digests=digests[order],
+            generation=generation[order],
+            file=np.repeat(np.arange(len(files)), sizes)[order],
+            row=spans(np.zeros(len(sizes), dtype=np.int64), sizes)[order],
+        )
+
+    def places(self, digests: NDArray[np.bytes_], generation: int) -> Numbers:
+        """Where each journey's newest answer is, -1 without one of at least `generation`."""
+        place = np.searchsorted(self.digests, digests, side="right") - 1
+        if len(self.digests):
+            place[(self.digests[place] != digests) | (self.generation[place] < generation)] = -1
+        return place
+
+
+class AnswerStore:
+    """The kept answers in `files`, which may hold none yet."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._listed: dict[str, _Listed] = {}  # a file never changes, so each is read once to list it
+        self._last: tuple[str, _Index] | None = None
+        self._described: set[str] = set()
+
+    @property
+    def where(self) -> str:
+        """The root, for messages."""
+        return self._files.where("").rstrip("/")
+
+    def known(self, scope: Scope, digests: NDArray[np.bytes_], generation: int = 0) -> NDArray[np.bool_]:
+        """Whether each journey has an answer of at least `generation`. Raises `UnreadableTargetError`."""
+        found: NDArray[np.bool_] = self._index(scope).places(digests, generation) >= 0
+        return found
+
+    def find(
+        self, scope: Scope, digests: NDArray[np.bytes_], lengths: Numbers, generation: int = 0
+    ) -> tuple[NDArray[np.bool_], Shares]:
+        """Whether each journey has an answer of at least `generation`, and the newest one, NaN without.
+
+        `lengths` are the journeys' sessions. Raises `UnreadableTargetError` for a damaged file.
+        """
+        return _undisturbed(lambda: self._find(scope, digests, lengths, generation))
+
+    def keep(
+        self, scope: Scope, generation: int, digests: NDArray[np.bytes_], lengths: Numbers, shares: Shares
+    ) -> None:
+        """Keep one answer a journey: when `keep` returns, they are on disk, whole. Raises `UnwritableTargetError`.
+
+        `lengths` and `shares` are as in `find`.
+        """
+        if scope.name not in self._described:
+            if self._files.version(_scope_file(scope.name)) is None:
+                self._files.write(_scope_file(scope.name), scope.canonical())
+            self._described.add(scope.name)
+        self._write(scope, generation, rows_of(digests, time.time_ns() // 1_000_000, lengths, shares))
+
+    @contextmanager
+    def in_use(self, scope: Scope) -> Iterator[None]:
+        """The time in which a run keeps answers of a scope: `prune` refuses to forget any of them meanwhile."""
+        with self._files.lock(f"answers-{scope.name}", "a run that keeps answers"):
+            yield
+
+    def merge(self, scope: Scope) -> None:
+        """Merge small files, so that files do not grow with the requests. Raises as `find` and `keep` do."""
+        try:
+            small: dict[int, dict[str, pa.Table]] = {}
+            names = [name for name in self._names(scope) if len(self._list(name).digests) < _SMALL]
+            # in the order of arrival, which keeps days together: their credit is read from fewer files
+            for name in sorted(names, key=lambda name: self._list(name).answered_at[:1].tolist()):
+                generation = _generation(name)
+                together = small.setdefault(generation, {})
+                together[name] = self._read(name)
+                if sum(map(len, together.values())) >= _MERGED:
+                    self._merge(scope, generation, small.pop(generation))
+            for generation, together in small.items():
+                if len(together) > 1:
+                    self._merge(scope, generation, together)
+        except FileNotFoundError:  # another run is merging them
+            return
+
+    def _merge(self, scope: Scope, generation: int, files: dict[str, pa.Table]) -> None:
+        rows = pa.concat_tables(files.values())
+        rows = rows.sort_by([("journey", "ascending"), ("answered_at", "descending")])
+        journey = rows["journey"].combine_chunks()
+        is_newest = np.append(True, pc.not_equal(journey[1:], journey[:-1]).to_numpy(zero_copy_only=False))
+        merged = self._write(scope, generation, rows.filter(pa.array(is_newest)), "zstd")
+        for name in files:
+            if name != merged:
+                self._files.delete(name)
+
+    def begin_refresh(self, run: str) -> int:
+        """The generation that the answers of a refreshing run must have at least; for the same `run` always the same.
+
+        A counter that is kept here, so no clock has a part in it. Every generation is higher than that of any answer
+        that is kept when it begins.
+        """
+        digest = digest_of(run.encode())
+        begun = [match for name in self._files.names(_REFRESHES) if (match := _REFRESH.fullmatch(name))]
+        if mine := [int(match[1]) for match in begun if match[2] == digest]:
+            return min(mine)
+        kept = [_generation(name) for scope in self._scope_names() for name in self._files.names(scope)]
+        generation = 1 + max([0, *kept, *(int(match[1]) for match in begun)])
+        self._files.write(f"{_REFRESHES}/{generation}-{digest}", run.encode())
+        return generation
+
+    def contents(self) -> Iterator[ScopeContents]:
+        """What is kept, scope by scope. Raises `UnreadableTargetError` for a damaged file."""
+        for name in self._scope_names():
+            scope = self._scope(name)
+            index = self._index(scope)
+            files = [self._list(file) for file in index.names]
+            answered_at = [time for file in files if len(file.digests) for time in (file.answered_at,)]
+            if not answered_at:
+                continue
+            yield ScopeContents(
+                scope=scope,
+                journeys=len(np.unique(index.digests)),
+                files=len(files),
+                bytes=sum(file.bytes for file in files),
+                oldest=min(int(times.min()) for times in answered_at),
+                newest=max(int(times.max()) for times in answered_at),
+            )
+
+    def prune(self, scope: Scope, before: int | None = None) -> int:
+        """Forget the scope's answers, or those given before `before` (UTC epoch milliseconds); their number.
+
+        Raises `AttributionError` while a run keeps answers of the scope, and as `find` and `keep` do.
+        """
+        forgotten = 0
+        with self._files.lock(f"answers-{scope.name}", "attribution-answers prune") as holder:
+            if holder is not None:
+                folder = self._files.where(scope.name)
+                raise AttributionError(f"{holder} is at work in {folder} right now; prune when it has ended")
+            for name in self._names(scope):
+                rows = self._read(name)
+                rest = rows.slice(0, 0) if before is None else rows.filter(pc.field("answered_at") >= before)
+                if len(rest) == len(rows):
+                    continue
+                if len(rest):
+                    self._write(scope, _generation(name), rest, "zstd")
+                self._files.delete(name)
+                forgotten += len(rows) - len(rest)
+        return forgotten
+
+    def _find(
+        self, scope: Scope, digests: NDArray[np.bytes_], lengths: Numbers, generation: int
+    ) -> tuple[NDArray[np.bool_], Shares]:
+        index = self._index(scope)
+        place = index.places(digests, generation)
+        starts = np.cumsum(lengths) - lengths
+        shares = np.full((len(PHASES), int(lengths.sum())), np.nan)
+        found = np.flatnonzero(place >= 0)
+        file_of = index.file[place[found]]
+        for number in np.unique(file_of).tolist():
+            name = index.names[number]
+            here = found[file_of == number]
+            kept = self._read(name)["shares"].combine_chunks()
+            offsets = np.frombuffer(kept.buffers()[1], np.int64)
+            row = index.row[place[here]]
+            if (np.diff(offsets)[row] != lengths[here] * SESSION_BYTES).any():
+                raise self._damaged(name, "its answers are not as long as their journeys")
+            numbers = np.frombuffer(kept.buffers()[2], dtype=NUMBERS).reshape(-1, len(PHASES))
+            kept_starts = offsets[row] // SESSION_BYTES
+            shares[:, spans(starts[here], lengths[here])] = numbers[spans(kept_starts, lengths[here])].T
+        return place >= 0, shares
+
+    def _names(self, scope: Scope) -> list[str]:
+        return [f"{scope.name}/{name}" for name in self._files.names(scope.name)]
+
+    def _index(self, scope: Scope) -> _Index:
+        return _undisturbed(lambda: self._indexed(scope))
+
+    def _indexed(self, scope: Scope) -> _Index:
+        names = self._names(scope)
+        if self._last is None or self._last[0] != scope.name or self._last[1].names != names:
+            self._last = scope.name, _Index.of(names, [self._list(name) for name in names])
+            self._listed = {name: self._listed[name] for name in names}
+        return self._last[1]
+
+    def _list(self, name: str) -> _Listed:
+        if name not in self._listed:
+            content = self._content(name)
+            rows = self._rows(name, content)
+            digests = np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)
+            # copies, since the columns lie in the content, which would stay in memory with them
+            self._listed[name] = _Listed(
+                digests[: len(rows)].copy(), rows["answered_at"].to_numpy().copy(), len(content)
+            )
+        return self._listed[name]
+
+    def _read(self, name: str) -> pa.Table:
+        return self._rows(name, self._content(name))
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, if they are those that were written. Raises `FileNotFoundError`."""
+        try:
+            content = self._files.read(name)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._damaged(name, f"{error.strerror}") from error
+        named = _NAME.fullmatch(name.rpartition("/")[2])
+        if named is None or named[2] != digest_of(content):
+            raise self._damaged(name, "its bytes have another digest than its name")
+        return content
+
+    def _rows(self, name: str, content: bytes) -> pa.Table:
+        try:
+            return from_bytes(content)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from error
+
+    def _write(self, scope: Scope, generation: int, rows: pa.Table, compression: str | None = None) -> str:
+        content = to_bytes(rows, compression)
+        name = f"{scope.name}/{generation}-{digest_of(content)}.arrow"
+        self._files.write(name, content)
+        return name
+
+    def _scope_names(self) -> list[str]:
+        return [name.removesuffix(".json") for name in self._files.names(_SCOPES)]
+
+    def _scope(self, name: str) -> Scope:
+        content = self._files.read(_scope_file(name))
+        if hashlib.sha256(content).hexdigest()[: len(name)] != name:
+            raise UnreadableTargetError(
+                f"{self._files.where(_scope_file(name))} is truncated, damaged or not written by this pipeline; "
+                "move it away, the next run that asks in this scope writes it anew"
+            )
+        return Scope.parse(content)
+
+    def _damaged(self, name: str, reason: str) -> UnreadableTargetError:
+        return UnreadableTargetError(
+            f"{self._files.where(name)} is truncated, damaged or not written by this pipeline ({reason}); "
+            "move it away and run again, which asks the API for the journeys in it once more"
+        )
+
+
+def _scope_file(name: str) -> str:
+    return f"{_SCOPES}/{name}.json"
+
+
+def _generation(name: str) -> int:
+    named = _NAME.fullmatch(name.rpartition("/")[2])
+    return int(named[1] or 0) if named else 0
+
+
+def _undisturbed(look: Callable[[], T]) -> T:
+    """`look` again as often as another run merges, meanwhile, the files that it has listed."""
+    while True:
+        try:
+            return look()
+        except FileNotFoundError:
+            continue
