@@ -54,9 +54,9 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "ihc-sandbox=pipeline.attribution.sandbox:main",
+            "ihc-sandbox=pipeline.ihc_sandbox:main",
             "attribution-sample=pipeline.sample.command:main",
-            "attribution-answers=pipeline.attribution.api.answers_command:main",
+            "attribution-answers=pipeline.ihc_api.answers_command:main",
         ],
     },
     classifiers=[

@@ -2,6 +2,8 @@
 
     PipelineError                 one line for the console: what is wrong, and what to do about it
     ├── SettingsError             a setting is unknown, malformed or contradicts another
+    ├── StageError                a stage did not leave what it should
+    │   └── LockedError           another run held the stage for too long
     ├── IntervalError             the date interval is empty, reversed or holds a day that is not over
     ├── SourceError               the database cannot be read as sessions, conversions and costs
     │   └── BadRowsError          rows of one day break the rules of the input
@@ -25,6 +27,14 @@ class PipelineError(Exception):
 
 class SettingsError(PipelineError):
     """A setting is unknown, malformed or contradicts another."""
+
+
+class StageError(PipelineError):
+    """A stage did not leave what it should."""
+
+
+class LockedError(StageError):
+    """Another run held the stage for too long."""
 
 
 class IntervalError(PipelineError, ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import SourceError
 from targets.database import Connection, Database
-from targets.table import CREATE_SLICES, SLICES
+from targets.table import CREATE_SLICES, SLICE_COLUMNS, SLICES
 
 ATTRIBUTION = "attribution_customer_journey"
 CHANNELS = "channel_reporting"
@@ -41,7 +41,7 @@ def are_ready(database: Database) -> bool:
     """Whether every table is there with its key. Raises `DatabaseError`."""
     with database.connect() as connection:
         present = connection.tables()
-    return SLICES in present and all(
+    return set(present.get(SLICES, ())) == {*SLICE_COLUMNS} and all(
         _key(present.get(table, {})) == key for table, (_, key) in {**RESULTS, **OURS}.items()
     )
 
@@ -51,8 +51,10 @@ def create(connection: Connection) -> None:
 
     Raises `SourceError` for a table that is there and cannot be migrated.
     """
-    connection.execute(CREATE_SLICES)
     tables = connection.tables()
+    if SLICES in tables and set(tables[SLICES]) != {*SLICE_COLUMNS}:
+        connection.execute(f"DROP TABLE {SLICES}")  # of an earlier version: what it marks is stored anew
+    connection.execute(CREATE_SLICES)
     for table, (columns, key) in {**RESULTS, **OURS}.items():
         present = tables.get(table, {})
         if _key(present) == key:
@@ -63,7 +65,7 @@ def create(connection: Connection) -> None:
             _migrate(connection, table, columns, key, present)
         else:
             connection.execute(_ddl(table, columns, key))
-    connection.execute(f"CREATE INDEX IF NOT EXISTS pipeline_conversions_by_day ON {CONVERSION_DAYS} (conv_date)")
+    connection.execute("DROP INDEX IF EXISTS pipeline_conversions_by_day")  # of an earlier version
 
 
 def _migrate(
@@ -92,7 +94,7 @@ def _migrate(
 
 def _ddl(table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
     typed = ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns.items())
-    return f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)}))"
+    return f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
 
 
 def _key(columns: Mapping[str, int]) -> tuple[str, ...]:

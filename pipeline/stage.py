@@ -1,168 +1,257 @@
-"""What all stages share: completeness by fingerprint, settings as parameters, blocks of days, progress."""
+"""What all stages share: an interval, its parts, which of them are missing or stale, progress, locks.
+
+A stage is one task over an interval of days; what it leaves behind are its parts, one file a day, or the files of a
+report. It is complete when every part is there and was made from the present inputs and settings. `run` makes the others,
+writing each whole before it goes on, so that whatever ends a run, the next one resumes at the part.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import logging
-from collections.abc import Iterator
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.task import flatten
 
-from pipeline.config import Settings, declared_settings, parse_setting
-from pipeline.days import BLOCK_RADIX, aligned_blocks, days_between
-from pipeline.errors import PipelineError, SettingsError
-from pipeline.model_options import ModelOptions
-from pipeline.once_a_run import once_a_run
+from pipeline.days import days_of, refuse_unfinished
+from pipeline.errors import LockedError, PipelineError, SettingsError, StageError
+from pipeline.parameters import IntervalParameter, PlacesParameter, setting
 from targets.errors import TargetError
-from targets.fingerprint import fingerprint
+from targets.files import Files
+from targets.fingerprint import Stamp, fingerprint
 
 logger = logging.getLogger("luigi-interface.pipeline")
 
-_MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
+Part = dt.date | str
+T = TypeVar("T")
+R = TypeVar("R")
 
-_checked: ContextVar[dict[str, bool] | None] = ContextVar("checked", default=None)
+RUN = secrets.token_hex(4)
+"""Names this process, and the workers that it forks, among all runs."""
 
+_PAUSE_BETWEEN_LOOKS = 0.2  # seconds, at a lock
+_PAUSE_BETWEEN_LINES = 30.0
+_SHOWN = 5
 
-@once_a_run
-def settings() -> Settings:
-    """The settings of this run."""
-    return Settings.load()
-
-
-@once_a_run
-def data_root() -> Path:
-    """The folder of the date-stamped files, absolute."""
-    root = settings().data_dir
-    if "://" in root:
-        raise SettingsError(f"DATA_DIR is {root!r}, but this version writes to local folders only; name a folder")
-    return Path(root).absolute()
-
-
-@once_a_run
-def place_identity() -> str:
-    """A short name for source, result tables and data directory, which tells nothing of them."""
-    locations = (settings().database_url, settings().results_database_url, str(data_root()), str(Path.cwd()))
-    return fingerprint({"locations": locations})[:8]
-
-
-class SettingParameter(luigi.Parameter):
-    """A task parameter whose default is the setting of the same name."""
-
-    def __init__(self, name: str, *, significant: bool = True) -> None:
-        super().__init__(default=None, significant=significant, description=f"overrides the setting {name}")
-        self._declared = declared_settings()[name]
-
-    def parse(self, value: str) -> Any:  # noqa: ANN401 - the setting's own type
-        """The checked value. Raises `SettingsError`."""
-        return parse_setting(self._declared, value, f"--{self._declared.name.replace('_', '-')}")
-
-    def normalize(self, value: Any) -> Any:  # noqa: ANN401 - the setting's own type
-        """The value, by default the setting in force."""
-        return getattr(settings(), self._declared.name) if value is None else value
-
-
-def setting(name: str, *, significant: bool = True) -> Any:  # noqa: ANN401 - the setting's own type
-    """A task parameter that overrides the setting of this name, which is its default.
-
-    One that is not significant changes how a stage works, and nothing of what it leaves behind.
-    """
-    return SettingParameter(name, significant=significant)
-
-
-class InputSettings:
-    """The settings that decide which rows of the source are used."""
-
-    bad_rows = setting("bad_rows")
-
-
-class JourneySettings(InputSettings):
-    """The settings that decide which sessions a journey has."""
-
-    lookback_days = setting("lookback_days")
-    max_sessions = setting("max_sessions")
-    after_previous_conversion = setting("after_previous_conversion")
-
-
-class ModelSettings(JourneySettings):
-    """The settings that decide which credit a session gets."""
-
-    model = setting("model")
-    conv_type_id = setting("conv_type_id")
-    direct_channels = setting("direct_channels")
-    excluded_channels = setting("excluded_channels")
-    position_first = setting("position_first")
-    position_last = setting("position_last")
-    half_life_hours = setting("half_life_hours")
-    markov_order = setting("markov_order")
-
-    @property
-    def options(self) -> ModelOptions:
-        """The options of the comparison models."""
-        return ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS})
+_looks: ContextVar[dict[str, bool] | None] = ContextVar("looks", default=None)
 
 
 class Stage(luigi.Task):
-    """A task with one stamped target, complete when the target was made from the present inputs and settings."""
+    """A task whose parts are stamped targets."""
 
     version: ClassVar[int] = 1
-    """Raised when the code gives other bytes for the same inputs and settings."""
+    """Raised when the code gives other content for the same inputs and settings."""
+
+    runs_as_command: ClassVar[bool] = False
+    """Whether the process is a `luigi` command of ours, so that its task ids are never used again."""
+
+    places = PlacesParameter()
+    retries = setting("retries")
+    lock_seconds = setting("lock_seconds")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         super().__init__(*args, **kwargs)
-        # one luigid serves many data directories
-        self.task_id: str = f"{vars(self)['task_id']}_{place_identity()}"
+        # Tasks of one run are its own on any scheduler: neither another run nor another data directory shares them.
+        self.task_id = f"{self.task_id}_{RUN}"
 
-    @classmethod
-    @functools.cache
-    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
-        """The parameters of the class, which Luigi would look for anew in every call."""
-        params: list[tuple[str, luigi.Parameter]] = super().get_params()
-        return params
+    # What a stage says of itself
 
-    def complete(self) -> bool:
-        """Whether the target and all that it was made from are current."""
-        if _checked.get() is not None:
-            return self._complete_once()
-        token = _checked.set({})  # one look at each stage, however many others are made from it
-        try:
-            return self._complete_once()
-        finally:
-            _checked.reset(token)
+    def parts(self) -> Sequence[Part]:
+        """What the stage leaves behind, by name; by default the days of its interval."""
+        raise NotImplementedError
 
-    def current(self) -> bool:
-        """Whether the target is current, given that what it was made from is."""
-        stamp = self._target.stamp()
-        return stamp is not None and stamp.fingerprint == self.fingerprint()
+    def target(self, part: Part) -> Any:  # noqa: ANN401 - one of the classes in `targets`
+        """The target of a part."""
+        raise NotImplementedError
 
-    def fingerprint(self) -> str:
-        """The digest of all that determines the target's bytes."""
-        return fingerprint(self.ingredients())
+    def settings(self) -> Mapping[str, Any]:
+        """The settings that determine the content of every part, JSON-able."""
+        return {}
 
-    def ingredients(self) -> dict[str, Any]:
-        """What determines the target's bytes: stage, version, settings, and the contents of the inputs."""
-        inputs = [content for stage in self._sources for content in stage.contents()]
-        return {
-            "stage": self.task_family,
-            "version": self.version,
-            "settings": self.parameters,
-            "inputs": inputs,
-        }
+    def inputs(self) -> Mapping[Part, Any]:
+        """Of each part the contents that it is made from, JSON-able."""
+        raise NotImplementedError
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Make parts, each with its fingerprint; returns what was made, in words.
+
+        Raises `PipelineError`, `TargetError`.
+        """
+        raise NotImplementedError
 
     def made_from(self) -> list[Stage]:
         """The stages whose contents determine this one's: by default all it requires."""
         return flatten(self.requires())
 
-    def contents(self) -> Iterator[str]:
-        """The digest of the target's content, for the fingerprints of what is made from it."""
-        stamp = self._target.stamp()
-        assert stamp is not None  # asked only of what is complete
-        yield stamp.content
+    @property
+    def lock_name(self) -> str:
+        """What two runs of the stage must not do at once."""
+        return self.task_family
+
+    # What Luigi asks
+
+    def output(self) -> Any:  # noqa: ANN401 - targets
+        """The targets of all parts."""
+        return [self.target(part) for part in self.parts()]
+
+    def complete(self) -> bool:
+        """Whether every part, and all that it was made from, is there and current.
+
+        What cannot be judged is not complete: running it says why.
+        """
+        if (known := _looks.get()) is not None:
+            return self._look(known)
+        token = _looks.set({})  # one look at each stage, however many others are made from it
+        try:
+            return self._look({} if (known := _looks.get()) is None else known)
+        finally:
+            _looks.reset(token)
+
+    def run(self) -> None:
+        """Make what is missing or stale, as often as `retries` says. Raises `PipelineError`, `TargetError`."""
+        for attempt in range(self.retries + 1):
+            try:
+                self.run_once()
+            except (PipelineError, TargetError) as error:
+                if attempt == self.retries or isinstance(error, SettingsError):
+                    raise
+                pause = min(30.0, 2.0**attempt)
+                self.warn(f"{error}; tried again in {pause:g} s, {self.retries - attempt} times left")
+                time.sleep(pause)
+            else:
+                return
+
+    def on_failure(self, exception: BaseException) -> str:
+        """What the dashboard shows: one line for an error that explains itself."""
+        if isinstance(exception, PipelineError | TargetError):
+            return str(exception)
+        return super().on_failure(exception)
+
+    @property
+    def retry_count(self) -> int | None:
+        """Schedulers do not revive a failed stage of a command, however long the others take."""
+        return 1 if self.runs_as_command else None
+
+    # Staleness
+
+    def stale(self) -> dict[Part, str]:
+        """The parts that are missing, or were made from other inputs or settings, each with its present fingerprint."""
+        return {part: print_ for part, print_ in self.fingerprints().items() if not self.is_current(part, print_)}
+
+    def is_current(self, part: Part, expected: str) -> bool:
+        """Whether a part was made with the fingerprint that is expected of it now."""
+        stamp = self.target(part).stamp()
+        return stamp is not None and stamp.fingerprint == expected
+
+    def fingerprints(self) -> dict[Part, str]:
+        """Of each part the digest of all that determines its content."""
+        shared = {"stage": self.task_family, "version": self.version, "settings": dict(self.settings())}
+        inputs = self.inputs()
+        return {part: fingerprint({**shared, "part": str(part), "inputs": inputs[part]}) for part in self.parts()}
+
+    def contents(self) -> dict[Part, str]:
+        """Of each part the digest of its content, for the fingerprints of what is made from it."""
+        return {part: stamp.content if stamp else "" for part, stamp in self._stamps()}
+
+    def _stamps(self) -> Iterator[tuple[Part, Stamp | None]]:
+        for part in self.parts():
+            yield part, self.target(part).stamp()
+
+    def _look(self, known: dict[str, bool]) -> bool:
+        if self.task_id not in known:
+            try:
+                known[self.task_id] = all(stage.complete() for stage in self.made_from()) and not self.stale()
+            except (PipelineError, TargetError):
+                known[self.task_id] = False
+        return known[self.task_id]
+
+    # Running
+
+    def run_once(self) -> None:
+        """Make what is missing or stale, alone among all runs."""
+        with self.alone():
+            stale = self.stale()
+            if stale:
+                started = time.monotonic()
+                made = self.make(stale)
+                self.done(f"{made} in {time.monotonic() - started:.1f} s")
+            if left := self.stale():
+                raise StageError(
+                    f"{', '.join(map(str, [*left][:_SHOWN]))} changed while the stage was running; run it again"
+                )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the stage's lock for the block; wait for another run that holds it. Raises `LockedError`."""
+        begun, said = time.monotonic(), 0.0
+        while True:
+            with self.files.lock(f"{self.lock_name}.lock", f"{self.label}, process {os.getpid()}") as holder:
+                if holder is None:
+                    yield
+                    return
+            waited = time.monotonic() - begun
+            if waited >= self.lock_seconds:
+                raise LockedError(
+                    f"another run holds the stage ({holder}) for more than {self.lock_seconds:g} s; run again when it "
+                    "has ended, or raise LOCK_SECONDS"
+                )
+            if not said or waited - said >= _PAUSE_BETWEEN_LINES:
+                said = waited or _PAUSE_BETWEEN_LOOKS
+                self.report(f"waits for another run ({holder})")
+                logger.info("%s: waits for another run (%s)", self.label, holder)
+            time.sleep(_PAUSE_BETWEEN_LOOKS)
+
+    def each(self, items: Iterable[tuple[Part, T]], make_one: Callable[[Part, T], R], total: int) -> list[R]:
+        """`make_one` of every part and what comes with it, on all processors; results in the order of the items.
+
+        Few items are held at a time. The errors of all parts are raised together, at the end.
+        """
+        results: list[R] = []
+        failed: list[Exception] = []
+        workers = min(4, len(os.sched_getaffinity(0)))
+        waiting: deque[Future[R]] = deque()
+
+        def take() -> None:
+            try:
+                results.append(waiting.popleft().result())
+            except (PipelineError, TargetError) as error:
+                failed.append(error)
+            self.progress(len(results) + len(failed), total)
+
+        with ThreadPoolExecutor(workers) as pool:
+            for part, item in items:
+                waiting.append(pool.submit(make_one, part, item))
+                if len(waiting) > workers:
+                    take()
+            while waiting:
+                take()
+        raise_together(failed)
+        return results
+
+    # Telling
+
+    @property
+    def files(self) -> Files:
+        """The data directory."""
+        return self.places.files()
+
+    @property
+    def label(self) -> str:
+        """The stage and its interval, for messages."""
+        return self.task_family
+
+    def progress(self, number: int, total: int) -> None:
+        """Tell the dashboard how many days are made."""
+        self.report(f"{number} of {total} days", number / total)
 
     def report(self, message: str, progress: float | None = None) -> None:
         """Tell the dashboard how far the stage is, in words and as a share of 1."""
@@ -180,78 +269,43 @@ class Stage(luigi.Task):
         """Tell the log what deserves a look although the run goes on."""
         logger.warning("%s: %s", self.label, message)
 
+
+class IntervalStage(Stage):
+    """A stage over the days of an interval, by default with a part a day."""
+
+    date_interval = IntervalParameter()
+
+    def parts(self) -> Sequence[Part]:
+        """The days of the interval."""
+        return days_of(self.date_interval)
+
+    @property
+    def days(self) -> list[dt.date]:
+        """The days of the interval."""
+        return days_of(self.date_interval)
+
     @property
     def label(self) -> str:
-        """The stage and its day or interval, for messages."""
-        dates = [getattr(self, name) for name in ("day", "date_interval") if hasattr(self, name)]
-        return " ".join([self.task_family, *map(str, dates)])
+        """The stage and its interval, for messages."""
+        return f"{self.task_family} {self.date_interval}"
 
-    def on_failure(self, exception: BaseException) -> str:
-        """What the dashboard shows: one line for an error that explains itself."""
-        if isinstance(exception, PipelineError | TargetError):
-            return str(exception)
-        return super().on_failure(exception)
-
-    def _complete_once(self) -> bool:
-        checked = _checked.get()
-        assert checked is not None
-        if self.task_id not in checked:
-            checked[self.task_id] = (
-                self._is_there() and all(stage.complete() for stage in self._sources) and self.current()
-            )
-        return checked[self.task_id]
-
-    def _is_there(self) -> bool:
-        return self._target.exists()
-
-    # A task's parameters do not change, so neither does what follows from them alone. Luigi works them out anew on
-    # every call, which made up a third of a run.
-
-    @functools.cached_property
-    def _target(self) -> Any:  # noqa: ANN401 - one of the classes in `targets`
-        return self.output()
-
-    @functools.cached_property
-    def _sources(self) -> list[Stage]:
-        return self.made_from()
-
-    @functools.cached_property
-    def parameters(self) -> dict[str, str]:
-        """The parameters that determine the target's bytes."""
-        # the options decide the credit of the model that takes them alone: `model_identity` knows which
-        parameters = self.to_str_params(only_significant=True).items()
-        return {name: value for name, value in parameters if name not in _MODEL_OPTIONS}
+    def run(self) -> None:
+        """Make what is missing or stale. Raises `IntervalError` while a day of the interval is not over."""
+        refuse_unfinished(self.date_interval)
+        super().run()
 
 
-class DayBlock(InputSettings, Stage):
-    """Several consecutive days of one daily stage, so that windows of many days need few dependencies."""
+def raise_together(errors: Iterable[Exception]) -> None:
+    """Raise the errors of several days as one, of the first one's kind; nothing without any."""
+    found = list(errors)
+    if not found:
+        return
+    if len(found) == 1:
+        raise found[0]
+    more = f"; and {len(found) - _SHOWN} more days" if len(found) > _SHOWN else ""
+    raise type(found[0])("; ".join(str(error) for error in found[:_SHOWN]) + more)
 
-    first = luigi.DateParameter()
-    days = luigi.IntParameter()
-    stage: ClassVar[type[Stage]]
 
-    def requires(self) -> list[Stage]:
-        """The days, or the next smaller blocks."""
-        last = self.first + dt.timedelta(days=self.days - 1)
-        if self.days == BLOCK_RADIX:
-            return [self.clone(self.stage, day=day) for day in days_between(self.first, last)]
-        length = self.days // BLOCK_RADIX
-        firsts = (self.first + dt.timedelta(days=length * place) for place in range(BLOCK_RADIX))
-        return [self.clone(first=first, days=length) for first in firsts]
-
-    def complete(self) -> bool:
-        """Whether every day is complete."""
-        return all(stage.complete() for stage in self._sources)
-
-    def contents(self) -> Iterator[str]:
-        """The contents of the days, in order."""
-        for stage in self._sources:
-            yield from stage.contents()
-
-    @classmethod
-    def window(cls, task: Stage, first: dt.date, last: dt.date) -> list[Stage]:
-        """The stages that `task` has to require for the days `first`..`last`."""
-        return [
-            task.clone(cls.stage, day=start) if length == 1 else task.clone(cls, first=start, days=length)
-            for start, length in aligned_blocks(first, last)
-        ]
+def counted(days: int, rows: int, what: str = "rows") -> str:
+    """What was made, in words."""
+    return f"{days:,} day{'s' * (days != 1)}, {rows:,} {what}"

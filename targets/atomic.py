@@ -1,41 +1,75 @@
-"""Files that are either whole or not there: a unique sibling temporary file, fsync, rename."""
+"""Files that are either whole or not there: a unique sibling temporary file, fsync, rename; and locks."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SUFFIX = ".tmp"
+_OWNER_ALONE = 0o600
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
     """A temporary path beside `path`; what the block wrote there becomes `path`, durably, when the block ends.
 
-    After an exception nothing is left. After SIGKILL the temporary file is left and the next `atomic_path` in the
-    folder removes it. Processes that write the same path at once each write a whole file; the last rename stays.
+    The file has the permission bits `mode`. After an exception nothing is left. After SIGKILL the temporary file is left
+    and the next write into the folder removes it. Processes that write the same path at once each write a whole file; the
+    last rename stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, mode)
     sweep(path.parent)
-    temporary, lock = create_locked(lambda: path.with_name(f".{path.name}.{secrets.token_hex(6)}{_SUFFIX}"))
+    temporary, descriptor = _create_locked(path)
     try:
         yield temporary
+        temporary.chmod(mode)
         fsync(temporary)
         temporary.replace(path)
         fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-        os.close(lock)
+        os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file atomically and durably."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+@contextmanager
+def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
+    """A temporary file beside `path`, which becomes `path` with these permission bits, durably, when the block ends.
+
+    After an exception nothing is left. After SIGKILL the temporary file is left and the next write into the folder
+    removes it. Processes that write the same path at once each write a whole file; the last rename stays.
+    """
+    make_folder(path.parent, mode)
+    sweep(path.parent)
+    temporary, descriptor = _create_locked(path)
+    try:
+        yield temporary
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+        temporary.replace(path)
+        fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes | memoryview, mode: int = 0o640) -> None:
+    """Write a whole file atomically and durably, with these permission bits."""
+    with atomic_path(path, mode) as temporary, temporary.open("wb") as file:
+        file.write(content)
+
+
+def make_folder(folder: Path, mode: int = 0o640) -> None:
+    """Create a folder and those above it; who may read files of `mode` may enter them."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=_OWNER_ALONE | 0o100)
+        folder.chmod(mode | (mode >> 2 & 0o111))  # whatever the umask
 
 
 def sweep(folder: Path) -> None:
@@ -43,8 +77,8 @@ def sweep(folder: Path) -> None:
     with os.scandir(folder) as entries:
         candidates = [entry.path for entry in entries if entry.name[0] == "." and entry.name.endswith(_SUFFIX)]
     for candidate in candidates:
-        with suppress(FileNotFoundError):
-            descriptor = os.open(candidate, os.O_RDONLY)
+        with suppress(OSError):  # gone, or somebody else's
+            descriptor = os.open(candidate, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 if _lock(descriptor):
                     Path(candidate).unlink()
@@ -52,32 +86,23 @@ def sweep(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def create_locked(new_path: Callable[[], Path]) -> tuple[Path, int]:
-    """A new file and its descriptor, which holds a lock until it is closed: a file without a lock has no writer."""
-    while True:
-        path = new_path()
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        # Another process may come between creation and lock, and take the file for an orphan.
-        if _lock(descriptor) and path.exists():
-            return path, descriptor
-        os.close(descriptor)
+@contextmanager
+def locked(path: Path, owner: str) -> Iterator[str | None]:
+    """Try to lock the file `path` for the block: None if this process holds it, else what its holder wrote there.
 
-
-def is_locked(path: Path) -> bool:
-    """Whether the writer of a file from `create_locked` still holds it. Raises `FileNotFoundError`."""
-    descriptor = os.open(path, os.O_RDONLY)
+    The file stays; the lock ends with its process. Neither a link nor a file of another kind is followed.
+    """
+    make_folder(path.parent, _OWNER_ALONE)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, _OWNER_ALONE)
     try:
-        return not _lock(descriptor)
+        if _lock(descriptor):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, owner.encode(), 0)
+            yield None
+        else:
+            yield os.pread(descriptor, 4_096, 0).decode(errors="replace") or "another process"
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def fsync(path: Path) -> None:
@@ -87,3 +112,22 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _create_locked(path: Path) -> tuple[Path, int]:
+    """A temporary sibling of `path` and its descriptor, whose lock says that it has a writer."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_SUFFIX}")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ALONE)
+        # Another process may come between creation and lock, and take the file for an orphan.
+        if _lock(descriptor) and temporary.exists():
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,23 +1,25 @@
-"""Slices of database tables, each replaced whole together with the marker that says it is there."""
+"""Slices of database tables, and the markers that say which are stored, how many rows they have, and of which model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import luigi
 import pyarrow as pa
 
 from targets.database import Connection, Database
-from targets.fingerprint import Stamp
 
 SLICES = "pipeline_slices"
+SLICE_COLUMNS = ("table_name", "slice", "model", "settings", "fingerprint", "row_count")
 CREATE_SLICES = f"""
 CREATE TABLE IF NOT EXISTS {SLICES} (
     table_name TEXT NOT NULL, slice TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (table_name, slice)
+    fingerprint TEXT NOT NULL, row_count INTEGER NOT NULL, PRIMARY KEY (table_name, slice)
 )"""
 """One row per slice: which slice of which table is stored, from which model and settings."""
+
+_MARKERS = pa.schema([("slice", pa.string()), ("fingerprint", pa.string()), ("row_count", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,11 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The new rows of one table of a slice, and the SQL that deletes the present ones (its parameter: the slice)."""
+class Marker:
+    """A stored slice: the fingerprint of what it was made from, and how many rows it has."""
 
-    table: str
-    rows: pa.Table
-    delete: str
+    fingerprint: str
+    rows: int
 
 
 class TableSlice(luigi.Target):
@@ -49,36 +50,29 @@ class TableSlice(luigi.Target):
         return f"{self.table}[{self.key}] in {self.database.name}"
 
     def exists(self) -> bool:
-        """Whether the slice is stored, whatever its stamp."""
-        return self.stamp() is not None
-
-    def stamp(self) -> Stamp | None:
-        """The slice's stamp, None when it is not stored or there is no database yet. Raises `DatabaseError`."""
+        """Whether the slice is stored, whatever it was made from. Raises `DatabaseError`."""
         if not self.database.exists():
-            return None
+            return False
         with self.database.connect() as connection:
-            if SLICES not in connection.tables():
-                return None
-            found = connection.query(
-                f"SELECT fingerprint, content FROM {SLICES} WHERE table_name = ? AND slice = ?",
-                self.table,
-                self.key,
-            ).to_pylist()
-        return Stamp(**found[0]) if found else None
+            return SLICES in connection.tables() and self.key in stored_slices(connection, self.table)
 
-    def write(self, connection: Connection, content: Sequence[Rows], stamp: Stamp, origin: Origin) -> None:
-        """Replace the slice and its marker; the caller holds the transaction. Raises `DatabaseError`."""
-        for part in reversed(content):
-            connection.execute(part.delete, self.key)
-        for part in content:
-            if part.rows.num_rows:
-                connection.ingest(part.table, part.rows)
+
+def stored_slices(connection: Connection, table: str) -> dict[str, Marker]:
+    """The slices of a table that are stored. Raises `DatabaseError`."""
+    sql = f"SELECT slice, fingerprint, row_count FROM {SLICES} WHERE table_name = ?"
+    found = connection.query(sql, table, schema=_MARKERS).to_pydict()
+    return {key: Marker(print_, rows) for key, print_, rows in zip(*found.values(), strict=True)}
+
+
+def mark_stored(connection: Connection, table: str, slices: Mapping[str, Marker], origin: Origin) -> None:
+    """Say that slices are stored; the caller holds the transaction that stores them."""
+    for key, marker in slices.items():
         connection.execute(
             f"INSERT OR REPLACE INTO {SLICES} VALUES (?, ?, ?, ?, ?, ?)",
-            self.table,
-            self.key,
+            table,
+            key,
             origin.model,
             origin.settings,
-            stamp.fingerprint,
-            stamp.content,
+            marker.fingerprint,
+            marker.rows,
         )

@@ -1,64 +1,51 @@
-"""JSON and CSV files, with their stamp in a sidecar so that people and programs read plain text."""
+"""JSON and CSV files, which people and programs read as plain text."""
 
 from __future__ import annotations
 
+import io
 import json
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
-import luigi
-
-from targets.atomic import write_bytes
 from targets.errors import UnreadableTargetError
 from targets.fingerprint import Stamp, digest
+from targets.stamped import StampedTarget
 
 
-class TextTarget(luigi.Target):
-    """A UTF-8 text file with a sidecar `<name>.stamp`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._sidecar = path.with_name(f"{path.name}.stamp")
-
-    def __repr__(self) -> str:
-        return str(self.path)
-
-    def exists(self) -> bool:
-        """Whether the file is there, whatever its stamp."""
-        return self.path.exists()
+class TextTarget(StampedTarget):
+    """A UTF-8 text file."""
 
     def stamp(self) -> Stamp | None:
-        """The stamp of the text as it was written; None when either file is missing or the text was changed."""
-        try:
-            stamp = json.loads(self._sidecar.read_bytes())
-            content = digest(self.path.read_bytes())
-            known = Stamp(stamp["fingerprint"], stamp["content"])
-        except FileNotFoundError:
+        """The stamp of the text as it was written; None if the text was changed since."""
+        stamp = super().stamp()
+        if stamp is None:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnreadableTargetError(f"{self._sidecar} is damaged; delete it and rerun") from error
-        return known if known.content == content else None
+        try:
+            return stamp if digest(self.files.read(self.name)) == stamp.bytes else None
+        except OSError:
+            return None
+
+    def open(self, mode: str = "r") -> IO[str]:
+        """The text as a stream, as Luigi's own targets give it. Raises `UnreadableTargetError`."""
+        if mode != "r":
+            raise ValueError(f"{self} is open for reading only")
+        return io.StringIO(self.read_text(), newline="")
 
     def read_text(self) -> str:
         """The text. Raises `UnreadableTargetError`."""
         try:
-            return self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableTargetError(f"{self.path} cannot be read ({error}); delete it and rerun") from error
+            return self.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise self.unreadable(str(error)) from error
 
-    def write_text(self, text: str, fingerprint: str) -> None:
-        """Write the text, then its stamp: a crash in between leaves a stamp that does not fit, so an incomplete file.
-
-        Writing the same once more leaves the file complete all the time, also for other processes.
-        """
+    def write_text(self, text: str, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
+        """Write the text. Raises `UnwritableTargetError`."""
         content = text.encode()
-        write_bytes(self.path, content)
-        stamp = {"fingerprint": fingerprint, "content": digest(content)}
-        write_bytes(self._sidecar, (json.dumps(stamp, sort_keys=True) + "\n").encode())
+        self.write_bytes(content, fingerprint, digest(content), notes)
 
 
 class CsvTarget(TextTarget):
-    """A CSV file; quoting and encoding are the writer's, which is pandas."""
+    """A CSV file."""
 
 
 class JsonTarget(TextTarget):
@@ -69,8 +56,8 @@ class JsonTarget(TextTarget):
         try:
             return json.loads(self.read_text())
         except ValueError as error:
-            raise UnreadableTargetError(f"{self.path} is not JSON ({error}); delete it and rerun") from error
+            raise UnreadableTargetError(f"{self} is not JSON ({error}); delete it and rerun") from error
 
     def write(self, document: Any, fingerprint: str) -> None:  # noqa: ANN401 - JSON
-        """Write the document atomically."""
+        """Write the document."""
         self.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", fingerprint)

@@ -1,251 +1,234 @@
-"""The credit of a day's journeys, as a stage; and the stages around the API."""
+"""The credit of each day's journeys as a stage, and what asking the API would need."""
 
 from __future__ import annotations
 
 import csv
-import datetime as dt
+import functools
 import io
+import json
+import os
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import luigi
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.attribution.attribute import attribute_embedded
-from pipeline.attribution.in_force import embedded_model, model_identity, redistribution
-from pipeline.attribution.models import IHC_API
+from pipeline.attribution.choice import ModelChoice
 from pipeline.attribution.schema import CREDIT
-from pipeline.days import IntervalParameter, days_between, days_of
-from pipeline.journeys.tasks import Journeys
-from pipeline.stage import ModelSettings, Stage, data_root, setting, settings
-from targets.atomic import write_bytes
+from pipeline.journeys.tasks import Journeys, JourneySettings
+from pipeline.model_options import ModelOptions
+from pipeline.parameters import setting
+from pipeline.stage import RUN, Part, Stage, counted
 from targets.parquet import ParquetTarget
-from targets.text import JsonTarget
+from targets.text import CsvTarget, JsonTarget
 
 if TYPE_CHECKING:
-    from pipeline.attribution.api.attribution import ApiResult
-    from pipeline.attribution.api.planning import Plan
-    from pipeline.attribution.asking import Api
+    from pipeline.ihc_api.answers import AnswerStore
+    from pipeline.ihc_api.settings import ApiSettings
+    from pipeline.ihc_api.statistics import Plan
 
-API_RESOURCE = "attribution_api"
-
-
-class ApiRun(ModelSettings):
-    """What a run is told about the API; it changes which requests are sent, not what a result means."""
-
-    refresh = luigi.BoolParameter(significant=False, description="ask the API again for what it has answered before")
-    max_customer_journeys = setting("max_customer_journeys", significant=False)
-    pack_days = setting("pack_days", significant=False)
-    within = luigi.Parameter(default="", significant=False, description="the interval that the run is about")
+_MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
+_API_SETTINGS = (
+    *("conv_type_id", "max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
+    *("connect_timeout", "read_timeout", "total_timeout", "max_requests", "retry_budget"),
+)
 
 
-class ApiUser(ApiRun, Stage):
-    """A stage that may ask the API."""
+class ModelSettings(JourneySettings):
+    """The settings that decide which credit a session gets, and how the API is asked."""
 
-    @property
-    def uses_api(self) -> bool:
-        """Whether the model is the API."""
-        return self.model == IHC_API
+    model = setting("model")
+    conv_type_id = setting("conv_type_id")
+    redistribution = setting("redistribution")
+    direct_channels = setting("direct_channels")
+    excluded_channels = setting("excluded_channels")
+    position_first = setting("position_first")
+    position_last = setting("position_last")
+    half_life_hours = setting("half_life_hours")
+    markov_order = setting("markov_order")
+    max_customer_journeys = setting("max_customer_journeys")
+    concurrency = setting("concurrency")
+    requests_per_second = setting("requests_per_second")
+    connect_timeout = setting("connect_timeout")
+    read_timeout = setting("read_timeout")
+    total_timeout = setting("total_timeout")
+    max_requests = setting("max_requests")
+    retry_budget = setting("retry_budget")
+    refresh = luigi.BoolParameter(
+        significant=False, description="ask the API again for what it has answered before, and pay for it again"
+    )
 
-    @property
-    def resources(self) -> dict[str, int]:
-        """One task uses the API at a time: its limits hold for all of them together."""
-        return {API_RESOURCE: 1} if self.uses_api else {}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for it."""
+        super().__init__(*args, **kwargs)
+        _ = self.choice.identity()
+        if self.choice.is_api:
+            _ = self.api_settings()
 
-    def api(self) -> Api:
-        """The API with the answers kept so far."""
-        from pipeline.attribution.asking import Api
+    @functools.cached_property
+    def choice(self) -> ModelChoice:
+        """The model."""
+        return ModelChoice(
+            name=self.model,
+            conv_type_id=self.conv_type_id,
+            options=ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS}),
+            redistribution_file=self.redistribution,
+            api_url=self.places.api_url,
+            files=self.files,
+        )
 
-        told = ("conv_type_id", "max_sessions", "max_customer_journeys", "pack_days")
-        in_force = replace(settings(), **{name: getattr(self, name) for name in told})
-        return Api(in_force, data_root(), redistribution(), refresh=self.refresh)
+    def api_settings(self) -> ApiSettings:
+        """How to ask the API. Raises `SettingsError`."""
+        from pipeline.ihc_api.settings import ApiSettings
 
-    def days_within(self) -> list[dt.date]:
-        """The days of the run's interval; none where a stage is run on its own."""
-        return days_of(IntervalParameter().parse(self.within)) if self.within else []
+        told = {name: getattr(self, name) for name in _API_SETTINGS}
+        return ApiSettings(url=self.places.api_url, redistribution=self.choice.redistribution, **told)
 
-    def limited(self) -> list[Stage]:
-        """The journeys of the whole interval, where a limit on requests has to be judged by them."""
-        return [self.clone(Journeys, day=day) for day in self.days_within()] if settings().max_requests else []
+    def answers(self) -> AnswerStore:
+        """The answers that are kept in the data directory."""
+        from pipeline.ihc_api.answers import AnswerStore
 
-    def ask(self, journeys: pa.Table, title: str) -> ApiResult:
-        """The API's answers, unless the interval needs more requests than allowed. Raises `ApiError`."""
-        api = self.api()
-        api.refuse_too_many(api.plan(stage.output().read() for stage in self.limited()))
-        return api.ask(journeys, title, self.report)
+        return AnswerStore(self.places.files("answers"))
+
+    def generation(self, store: AnswerStore) -> int:
+        """The least generation of answers that this run may use: with `refresh`, one of its own."""
+        return store.begin_refresh(RUN) if self.refresh else 0
 
 
-class Attribution(ApiUser):
-    """Each session's share of the conversions of a day."""
-
-    day = luigi.DateParameter()
+class Attribution(ModelSettings):
+    """Each session's share of the conversions of each day."""
 
     def requires(self) -> list[Stage]:
-        """The day's journeys; for the API also what has to be known or answered for the whole interval first."""
-        return [self.clone(Journeys), *(self._first() if self.uses_api else [])]
-
-    def made_from(self) -> list[Stage]:
-        """The day's journeys alone."""
+        """The journeys."""
         return [self.clone(Journeys)]
 
-    def output(self) -> ParquetTarget:
-        """`<DATA_DIR>/attribution/<model>/<day>.parquet`."""
-        return ParquetTarget(data_root() / "attribution" / self.model / f"{self.day}.parquet", CREDIT)
+    def target(self, part: Part) -> ParquetTarget:
+        """`<DATA_DIR>/attribution/<model>-<6 hex digits>/<day>.parquet`."""
+        return ParquetTarget(self.files, f"attribution/{self.choice.folder()}/{part}.parquet", CREDIT)
 
-    def rejects_path(self) -> Path:
-        """The CSV of the conversions whose journeys the API rejected."""
-        return data_root() / "rejects" / "attribution" / self.model / f"{self.day}.csv"
+    def rejected_conversions(self, part: Part) -> CsvTarget:
+        """The conversions of a day whose journeys the API rejected, and its reasons."""
+        return CsvTarget(self.files, f"rejects/attribution/{self.choice.folder()}/{part}.csv")
 
-    def ingredients(self) -> dict[str, Any]:
-        """The journeys and settings, and what the model is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
+    @property
+    def lock_name(self) -> str:
+        """One run a model; one run at all asks the API, so that nothing is paid twice and its limits hold."""
+        return "Attribution-ihc-api" if self.choice.is_api else f"Attribution-{self.choice.folder()}"
 
-    def current(self) -> bool:
+    def settings(self) -> Mapping[str, Any]:
+        """What the model is."""
+        return self.choice.identity()
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """Of each day its journeys."""
+        return self.clone(Journeys).contents()
+
+    def is_current(self, part: Part, expected: str) -> bool:
         """Whether the credit is current, and of this run where that is asked for."""
-        return super().current() and not (self.refresh and self.uses_api and self._has_old_answers())
+        if not super().is_current(part, expected):
+            return False
+        if not (self.refresh and self.choice.is_api):
+            return True
+        return bool(self.target(part).notes()["generation"] >= self.generation(self.answers()))
 
-    def run(self) -> None:
+    def make(self, stale: Mapping[Part, str]) -> str:
         """Ask the model."""
-        if self.uses_api:
-            credit, rejected = self._ask()
-        else:
-            model = embedded_model(self.model, self.conv_type_id, self.options)
-            credit, rejected = attribute_embedded(self.clone(Journeys).output().read(), model), {}
-        self._keep_rejected(rejected)
-        self.output().write(credit, self.fingerprint(), {"rejected": len(rejected)})
-        self.done(f"{credit.num_rows:,} sessions credited" + f", {len(rejected)} journeys rejected" * bool(rejected))
+        rows, rejected = self._ask(stale) if self.choice.is_api else (self._compute(stale), 0)
+        return counted(len(stale), rows, "sessions credited") + f", {rejected} journeys rejected" * bool(rejected)
 
-    def _first(self) -> list[Stage]:
-        pack = self._pack()
-        return [pack] if pack else self.limited()
+    def _compute(self, stale: Mapping[Part, str]) -> int:
+        model, journeys = self.choice.load(), self.clone(Journeys)
 
-    def _pack(self) -> AnsweredDays | None:
-        days, size = self.days_within(), self.pack_days
-        if size == 1 or not days:
-            return None
-        start = days.index(self.day) // size * size
-        pack = days[start : start + size]
-        return self.clone(AnsweredDays, first=pack[0], last=pack[-1])
+        def credit(day: Part, target: ParquetTarget) -> int:
+            rows = attribute_embedded(target.read(), model)
+            self.target(day).write(rows, stale[day], {"rejected": 0, "generation": 0})
+            return rows.num_rows
 
-    def _ask(self) -> tuple[pa.Table, dict[str, str]]:
-        journeys, pack = self.clone(Journeys).output().read(), self._pack()
-        refused = pack.output().read()["rejected"] if pack else {}
-        is_refused = pc.is_in(journeys["conv_id"], value_set=pa.array(refused, pa.string()))
-        answered = self.ask(journeys.filter(pc.invert(is_refused)), str(self.day))
-        of_day = pc.unique(journeys["conv_id"].filter(is_refused)).to_pylist()
-        return answered.credit, answered.rejected | {conv_id: refused[conv_id] for conv_id in of_day}
+        return sum(self.each(((day, journeys.target(day)) for day in stale), credit, len(stale)))
 
-    def _has_old_answers(self) -> bool:
-        return bool(self.api().unanswered(self.clone(Journeys).output().read()) - self._rejected_before())
+    def _ask(self, stale: Mapping[Part, str]) -> tuple[int, int]:
+        from pipeline.ihc_api.ask import ask, credit_of
+        from pipeline.ihc_api.key import require_api_key
+        from pipeline.ihc_api.progress_display import ProgressDisplay
 
-    def _rejected_before(self) -> set[str]:
-        if not self.rejects_path().exists():
-            return set()
-        with self.rejects_path().open(encoding="utf-8", newline="") as file:
-            return {row["conv_id"] for row in csv.DictReader(file)}
+        journeys, settings, store = self.clone(Journeys), self.api_settings(), self.answers()
+        generation = self.generation(store)
+        readers = [journeys.target(day).read for day in stale]
+        with ProgressDisplay(self.label, self.report) as display:
+            result = ask(
+                readers, settings, require_api_key(os.environ), store, generation=generation, progress=display.show
+            )
+        counters = json.dumps(result.statistics.as_document(), indent=2) + "\n"
+        self.files.write(f"log/attribution/{self.date_interval}.json", counters.encode())
+        rows = rejected = 0
+        for day, read in zip(stale, readers, strict=True):
+            table = read()
+            credit = credit_of(table, settings, store, result.rejected, generation=generation)
+            reasons = _reasons(table, result.rejected)
+            self._keep_rejected(day, reasons)
+            self.target(day).write(credit, stale[day], {"rejected": len(reasons), "generation": generation})
+            rows, rejected = rows + credit.num_rows, rejected + len(reasons)
+        return rows, rejected
 
-    def _keep_rejected(self, rejected: Mapping[str, str]) -> None:
-        path = self.rejects_path()
-        if not rejected:
-            path.unlink(missing_ok=True)
+    def _keep_rejected(self, day: Part, reasons: Mapping[str, str]) -> None:
+        target = self.rejected_conversions(day)
+        if not reasons:
+            target.remove()
             return
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([("conv_id", "reason"), *sorted(rejected.items())])
-        write_bytes(path, text.getvalue().encode())
+        csv.writer(text, lineterminator="\n").writerows([("conv_id", "reason"), *sorted(reasons.items())])
+        target.write_text(text.getvalue(), "")
 
 
-class AnsweredDays(ApiUser):
-    """The journeys of several conversion days answered by the API, packed into requests together.
-
-    The answers are kept where Attribution finds them; the file says how many there were, and which were rejected.
-    """
-
-    first = luigi.DateParameter()
-    last = luigi.DateParameter()
-
-    def requires(self) -> list[Stage]:
-        """The days' journeys."""
-        return [*self.made_from(), *self.limited()]
-
-    def made_from(self) -> list[Stage]:
-        """The days' journeys."""
-        return [self.clone(Journeys, day=day) for day in days_between(self.first, self.last)]
-
-    def output(self) -> JsonTarget:
-        """`<DATA_DIR>/answered/<first>-<last>.json`."""
-        return JsonTarget(data_root() / "answered" / f"{self.days}.json")
-
-    def ingredients(self) -> dict[str, Any]:
-        """The journeys, and what the API is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
-
-    def current(self) -> bool:
-        """Whether every journey has a kept answer or was rejected."""
-        return super().current() and not self.api().unanswered(self._journeys()) - set(self.output().read()["rejected"])
-
-    def run(self) -> None:
-        """Ask for all that is not kept."""
-        journeys = self._journeys()
-        answered = self.ask(journeys, self.days)
-        count = len(pc.unique(journeys["conv_id"]))
-        self.output().write({"journeys": count, "rejected": answered.rejected}, self.fingerprint())
-        self.done(f"{count:,} journeys answered, {len(answered.rejected)} of them rejected")
-
-    @property
-    def days(self) -> str:
-        """The days, for messages and file names."""
-        return f"{self.first}-{self.last}"
-
-    @property
-    def label(self) -> str:
-        """The stage and its days, for messages."""
-        return f"{self.task_family} {self.days}"
-
-    def _journeys(self) -> pa.Table:
-        from pipeline.attribution.asking import in_packs
-
-        days = [stage.output().read() for stage in self.made_from()]
-        return next(in_packs(days, len(days)))
+def _reasons(journeys: pa.Table, rejected: Mapping[str, str]) -> dict[str, str]:
+    """Those of the rejected conversions that are of these journeys."""
+    if not rejected:
+        return {}
+    return {conv_id: rejected[conv_id] for conv_id in journeys["conv_id"].unique().to_pylist() if conv_id in rejected}
 
 
-class AttributionPlan(ApiUser):
+class AttributionPlan(ModelSettings):
     """What an interval would need of the API, printed and written before anything is paid."""
 
-    date_interval = IntervalParameter()
-
     def requires(self) -> list[Stage]:
-        """The interval's journeys."""
-        return [self.clone(Journeys, day=day) for day in days_of(self.date_interval)]
+        """The journeys."""
+        return [self.clone(Journeys)]
 
-    @property
-    def resources(self) -> dict[str, int]:
-        """It sends nothing."""
-        return {}
+    def parts(self) -> Sequence[Part]:
+        """One file."""
+        return ["plan"]
 
-    def output(self) -> JsonTarget:
+    def target(self, part: Part) -> JsonTarget:
         """`<DATA_DIR>/plan/<interval>.json`: journeys, sessions, requests, answered, requests_left, seconds."""
-        return JsonTarget(data_root() / "plan" / f"{self.date_interval}.json")
+        return JsonTarget(self.files, f"{part}/{self.date_interval}.json")
 
-    def ingredients(self) -> dict[str, Any]:
+    def inputs(self) -> Mapping[Part, Any]:
         """The plan itself: answers that were kept since make it another one."""
-        return {**super().ingredients(), "plan": asdict(self._plan())}
+        return {"plan": asdict(self._plan())}
 
-    def run(self) -> None:
-        """Plan, print, write."""
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Plan, write."""
         planned = self._plan()
-        self.output().write(asdict(planned), self.fingerprint())
-        sys.stdout.write(f"{planned}\n{self.output()}\n")
-        self.done(str(planned))
+        self.target("plan").write(asdict(planned), stale["plan"])
+        return str(planned)
+
+    def run_once(self) -> None:
+        """Print it, too."""
+        super().run_once()
+        sys.stdout.write(f"{self._plan()}\n{self.target('plan')}\n")
 
     def _plan(self) -> Plan:
-        return self.api().plan(stage.output().read() for stage in self.requires())
+        from pipeline.ihc_api.ask import plan
+
+        store, journeys = self.answers(), self.clone(Journeys)
+        readers = [journeys.target(day).read for day in self.days]
+        return plan(readers, self.api_settings(), store, generation=self.generation(store))
 
 
 @AttributionPlan.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _show_plan(stage: AttributionPlan) -> None:
-    sys.stdout.write(f"{stage.output().read_text()}{stage.output()}\n")
+    target = stage.target("plan")
+    sys.stdout.write(f"{target.read_text()}{target}\n")

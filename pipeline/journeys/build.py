@@ -5,19 +5,19 @@ The rule is plain SQL over integer epoch seconds, so that more than one engine c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import datetime as dt
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
 
-from pipeline.engine import engine, view_of_files
+from pipeline.days import epoch
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
-from pipeline.source.schema import CONVERSIONS, SESSIONS
-from targets.parquet import ParquetTarget
+from pipeline.sql_session import view_of_files
 
 _ALWAYS = -(2**62)
+_BATCH = 65_536
 
 JOURNEYS_SQL = """
 WITH bounded AS (
@@ -48,48 +48,59 @@ SELECT conv_id, conv_time, revenue,
        CASE WHEN sessions_found > {max_sessions} THEN sessions_found - {max_sessions} ELSE 0 END AS sessions_cut
 FROM touchpoints
 WHERE from_last <= {max_sessions}
-ORDER BY conv_id, position
+ORDER BY conv_time // 86400, conv_id, position
 """
 
 
 def build_journeys(
-    conversions: pa.Table,
-    session_files: Sequence[Path],
-    previous_files: Sequence[Path] = (),
+    connection: duckdb.DuckDBPyConnection,
+    conversions: Sequence[str],
+    sessions: Sequence[str],
+    previous: Sequence[str],
+    days: Sequence[dt.date],
     *,
     lookback_days: int,
     max_sessions: int,
-) -> pa.Table:
-    """The journeys (columns `JOURNEYS`) of `conversions`, from the sessions in Parquet files.
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    """Of each of `days`, in order, the journeys (columns `JOURNEYS`) of its conversions, from Parquet files.
 
     A journey holds its user's sessions with `conv_time - lookback_days * 24 h <= session time <= conv_time` (0 days: no
-    limit), strictly after the user's previous conversion in `previous_files`, the most recent `max_sessions` of them.
-    A conversion without a session has no rows. Raises `JourneyError` for a session that is in a journey twice,
-    `UnreadableTargetError` for a damaged file.
+    limit), strictly after the user's previous conversion in `previous`, the most recent `max_sessions` of them. A
+    conversion without a session has no rows. Raises `JourneyError` for a session that is in a journey twice.
     """
-    if not conversions.num_rows or not session_files:
-        return JOURNEYS.empty_table()
-    sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
     try:
-        with engine() as connection:
-            connection.register("conversions", conversions)
-            view_of_files(connection, "sessions", session_files)
-            if previous_files:
-                view_of_files(connection, "previous", previous_files)
-            else:
-                connection.register("previous", conversions.schema.empty_table())
-            journeys = connection.sql(sql).to_arrow_table().cast(JOURNEYS)
+        view_of_files(connection, "conversions", conversions)
+        view_of_files(connection, "sessions", sessions)
+        if previous:
+            view_of_files(connection, "previous", previous)
+        else:
+            connection.execute("CREATE VIEW previous AS SELECT * FROM conversions WHERE false")
+        sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
+        reader = connection.sql(sql).to_arrow_reader(_BATCH)
+        for day, journeys in _by_day(reader, days):
+            _refuse_repeated_sessions(journeys)
+            yield day, journeys
     except duckdb.Error as error:
-        _name_damaged_file(session_files, previous_files)
         raise JourneyError(f"the journeys cannot be built: {str(error).splitlines()[0]}") from error
-    _refuse_repeated_sessions(journeys)
-    return journeys
 
 
-def _name_damaged_file(session_files: Sequence[Path], previous_files: Sequence[Path]) -> None:
-    for files, schema in ((session_files, SESSIONS), (previous_files, CONVERSIONS)):
-        for file in files:
-            ParquetTarget(file, schema).read()  # which, other than DuckDB, says which file and what to do
+def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+    """The rows of each day out of batches in the order of their days."""
+    held: list[pa.Table] = []
+    waiting = list(days)
+    for batch in batches:
+        rows = pa.Table.from_batches([batch]).cast(JOURNEYS)
+        while rows.num_rows:
+            ends = epoch(waiting[0]) + 86_400
+            count = int((rows["conv_time"].to_numpy() < ends).sum())
+            held.append(rows.slice(0, count))
+            rows = rows.slice(count)
+            if rows.num_rows:
+                yield waiting.pop(0), pa.concat_tables(held)
+                held = []
+    for day in waiting:
+        yield day, pa.concat_tables(held or [JOURNEYS.empty_table()]).combine_chunks()
+        held = []
 
 
 def _refuse_repeated_sessions(journeys: pa.Table) -> None:

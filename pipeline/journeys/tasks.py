@@ -1,69 +1,119 @@
-"""The journeys of a day's conversions, as a stage."""
+"""The journeys of the conversions of each day, as a stage."""
 
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
+from collections.abc import Hashable, Mapping
+from typing import Any
 
-import luigi
-
+from pipeline.days import days_between, reaching_back
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
-from pipeline.once_a_run import once_a_run
+from pipeline.parameters import setting
 from pipeline.source.extract import first_session_day, history_start
-from pipeline.source.tasks import ConversionBlock, Conversions, SessionBlock, source_database
-from pipeline.stage import DayBlock, JourneySettings, Stage, data_root
+from pipeline.source.tasks import Conversions, Sessions
+from pipeline.sql_session import sql_session
+from pipeline.stage import IntervalStage, Part, Stage, counted
+from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 
-
-@once_a_run
-def _source_begins() -> dt.date | None:
-    return first_session_day(source_database())
+_first_days: dict[Hashable, dt.date | None] = {}
+"""The first day of a source of this version: asked many times a run."""
 
 
-def first_day_of_window(conversion_day: dt.date, lookback_days: int) -> dt.date:
-    """The first day whose sessions a conversion of `conversion_day` can reach."""
-    if lookback_days:
-        return conversion_day - dt.timedelta(days=lookback_days)
-    return history_start(_source_begins(), conversion_day)
+class JourneySettings(IntervalStage):
+    """The settings that decide which sessions a journey has."""
 
+    bad_rows = setting("bad_rows")
+    memory_limit = setting("memory_limit")
+    lookback_days = setting("lookback_days")
+    max_sessions = setting("max_sessions")
+    after_previous_conversion = setting("after_previous_conversion")
 
-class Journeys(JourneySettings, Stage):
-    """Each conversion of a day with its user's sessions up to it."""
-
-    day = luigi.DateParameter()
-
-    def requires(self) -> dict[str, Stage | list[Stage]]:
-        """The day's conversions, and the sessions (and conversions) of its look-back window."""
-        first = first_day_of_window(self.day, self.lookback_days)
-        earlier = ConversionBlock.window(self, first, self.day) if self.after_previous_conversion else []
+    def journey_settings(self) -> dict[str, Any]:
+        """The settings that determine a journey."""
         return {
-            "conversions": self.clone(Conversions),
-            "sessions": SessionBlock.window(self, first, self.day),
-            "previous": earlier,
+            "lookback_days": self.lookback_days,
+            "max_sessions": self.max_sessions,
+            "after_previous_conversion": self.after_previous_conversion,
         }
 
-    def output(self) -> ParquetTarget:
-        """`<DATA_DIR>/journeys/<day>.parquet`."""
-        return ParquetTarget(data_root() / "journeys" / f"{self.day}.parquet", JOURNEYS)
+    def first_day_reached(self, conversion_day: dt.date) -> dt.date:
+        """The first day whose sessions a conversion of a day can reach. Raises `SourceError`, `DatabaseError`."""
+        if self.lookback_days:
+            return conversion_day - dt.timedelta(days=self.lookback_days)
+        source = self.places.source()
+        version = source.version()
+        if version not in _first_days:
+            _first_days.clear()
+            _first_days[version] = first_session_day(source) if source.exists() else None
+        return history_start(_first_days[version], conversion_day)
 
-    def run(self) -> None:
-        """Join, cut, order."""
-        required = self.requires()
-        journeys = build_journeys(
-            self.input()["conversions"].read(),
-            _files(required["sessions"]),
-            _files(required["previous"]),
-            lookback_days=self.lookback_days,
-            max_sessions=self.max_sessions,
-        )
-        self.output().write(journeys, self.fingerprint())
-        self.done(f"{journeys.num_rows:,} sessions in journeys")
+    def reached(self, stage: type[IntervalStage]) -> Any:  # noqa: ANN401 - the stage's own type
+        """A stage over the interval and all days that it reaches back to."""
+        first = self.first_day_reached(self.date_interval.date_a)
+        return self.clone(stage, date_interval=reaching_back(self.date_interval, first))
 
 
-def _files(stages: list[Stage]) -> list[Path]:
-    return [
-        file
-        for stage in stages
-        for file in (_files(stage.requires()) if isinstance(stage, DayBlock) else [stage.output().verified()])
-    ]
+class Journeys(JourneySettings):
+    """Each conversion with its user's sessions up to it."""
+
+    version = 2
+
+    def requires(self) -> list[Stage]:
+        """The conversions, and the sessions (and conversions) of the look-back window."""
+        return [self._conversions(), self.reached(Sessions)]
+
+    def target(self, part: Part) -> ParquetTarget:
+        """`<DATA_DIR>/journeys/<settings>/<day>.parquet`: runs with other settings have folders of their own."""
+        folder = fingerprint(self.journey_settings())[:6]
+        return ParquetTarget(self.files, f"journeys/{folder}/{part}.parquet", JOURNEYS)
+
+    @property
+    def lock_name(self) -> str:
+        """One run a folder."""
+        return f"Journeys-{fingerprint(self.journey_settings())[:6]}"
+
+    def settings(self) -> Mapping[str, Any]:
+        """What determines a journey."""
+        return self.journey_settings()
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """Of each day its conversions, and the sessions (and conversions) of its look-back window."""
+        conversions, sessions = self._conversions().contents(), self.reached(Sessions).contents()
+        return {
+            day: {
+                "conversions": conversions[day],
+                "sessions": [sessions[reached] for reached in self._window(day)],
+                "previous": [conversions[reached] for reached in self._window(day) if self.after_previous_conversion],
+            }
+            for day in self.days
+        }
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """One query over all days that lack, written day by day as it goes on."""
+        days = sorted(day for day in stale if isinstance(day, dt.date))
+        reached = [day for day in self.reached(Sessions).days if self._window(days[0])[0] <= day <= days[-1]]
+        sessions, conversions = self.reached(Sessions), self._conversions()
+        rows = 0
+        with sql_session(self.files, self.memory_limit) as connection:
+            made = build_journeys(
+                connection,
+                [conversions.target(day).verified() for day in days],
+                [sessions.target(day).verified() for day in reached],
+                [conversions.target(day).verified() for day in reached if self.after_previous_conversion],
+                days,
+                lookback_days=self.lookback_days,
+                max_sessions=self.max_sessions,
+            )
+            for number, (day, journeys) in enumerate(made, start=1):
+                self.target(day).write(journeys, stale[day])
+                rows += journeys.num_rows
+                self.progress(number, len(days))
+        return counted(len(days), rows)
+
+    def _conversions(self) -> Any:  # noqa: ANN401 - Conversions
+        return self.reached(Conversions) if self.after_previous_conversion else self.clone(Conversions)
+
+    def _window(self, day: dt.date) -> list[dt.date]:
+        return list(days_between(self.first_day_reached(day), day))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,9 +52,9 @@ def to_csv(report: pd.DataFrame) -> str:
     return csv_text(report)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(text: str) -> pd.DataFrame:
     """The report that `to_csv` wrote, number for number; a channel called NA stays one."""
-    report = pd.read_csv(path, dtype="str", keep_default_na=False)
+    report = pd.read_csv(io.StringIO(text, newline=""), dtype="str", keep_default_na=False)
     # Not left to read_csv, which rounds differently in each version of pandas.
     numbers = report.columns.difference(_KEY)
     report[numbers] = report[numbers].replace("", "nan").astype("float64")

@@ -8,17 +8,21 @@ import pyarrow.compute as pc
 
 from pipeline.errors import AttributionError
 
+PHASES = ("initializer", "holder", "closer")
+"""The columns of credit that say who began an order, who kept it going, and who brought it home."""
+
 CHANNEL_CREDIT = pa.schema(
     [
         pa.field("channel_name", pa.string(), nullable=False),
         pa.field("date", pa.string(), nullable=False),
         pa.field("ihc", pa.float64(), nullable=False),
         pa.field("ihc_revenue", pa.float64(), nullable=False),
+        *(pa.field(phase, pa.float64(), nullable=False) for phase in PHASES),
     ]
 )
 """One row per channel and session date (YYYY-MM-DD, UTC) with credit, key and order both.
 
-ihc is in orders, ihc_revenue in euro.
+ihc and the phases are in orders, ihc_revenue in euro; the phases are NaN for a model that has none.
 """
 
 
@@ -43,6 +47,7 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
             "date": np.datetime_as_string(days[cells % len(days)].astype("datetime64[D]")),
             "ihc": np.bincount(place, weights=ihc),
             "ihc_revenue": np.bincount(place, weights=ihc * sessions["revenue"].to_numpy()),
+            **{phase: np.bincount(place, weights=credit[phase].to_numpy()) for phase in PHASES},
         },
         schema=CHANNEL_CREDIT,
     )
@@ -57,6 +62,6 @@ def attributed(journeys: pa.Table, credit: pa.Table) -> pa.Table:
     for key in ("conv_id", "session_id"):
         if not journeys[key].equals(credit[key].cast(journeys[key].type)):
             raise AttributionError(
-                "the credit belongs to other journeys; remove the files under attribution/ and rerun"
+                "the credit belongs to other journeys; remove the files under attribution/ and run again"
             )
     return journeys

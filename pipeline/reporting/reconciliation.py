@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import RejectedJourneysError, UnbalancedBooksError
-from pipeline.reporting.unattributed import unattributed_conversions
+from pipeline.reporting.unattributed import REJECTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +22,15 @@ _IHC_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class DayBooks:
-    """The counts of one conversion day, and its revenues in euro, one by one so that sums over days can be exact."""
+    """What became of the conversions of one day: counts, and revenues in euro."""
 
     conversions: int
     attributed: int
     without_sessions: int
     rejected: int
     sessions_truncated: int
-    revenue: Sequence[float]
-    unattributed_revenue: Sequence[float]
+    revenue: float
+    unattributed_revenue: float
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,9 @@ class SetAside:
     cost_of_sessions: float = 0.0
 
 
-def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table) -> DayBooks:
-    """The books of one day, from the columns `CONVERSIONS`, `JOURNEYS` and `CREDIT`."""
-    unattributed = unattributed_conversions(conversions, journeys, credit)
-    rejected = pc.sum(pc.equal(unattributed["reason"], "rejected"), min_count=0).as_py()
+def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table, unattributed: pa.Table) -> DayBooks:
+    """The books of one day, from the columns `CONVERSIONS`, `JOURNEYS`, `CREDIT` and `UNATTRIBUTED`."""
+    rejected = pc.sum(pc.equal(unattributed["reason"], REJECTED), min_count=0).as_py()
     firsts = journeys.filter(pc.equal(journeys["position"], 0))
     return DayBooks(
         conversions=conversions.num_rows,
@@ -55,8 +54,8 @@ def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table) -> Da
         without_sessions=unattributed.num_rows - rejected,
         rejected=rejected,
         sessions_truncated=pc.sum(firsts["sessions_cut"], min_count=0).as_py(),
-        revenue=conversions["revenue"].to_pylist(),
-        unattributed_revenue=unattributed["revenue"].to_pylist(),
+        revenue=math.fsum(conversions["revenue"].to_pylist()),
+        unattributed_revenue=math.fsum(unattributed["revenue"].to_pylist()),
     )
 
 
@@ -67,7 +66,7 @@ def reconcile(
     api_requests: int,
     undated: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """`reconciliation.json`: what went in beside what the report holds. Sums are exact, so no order matters."""
+    """`reconciliation.json`: what went in beside what the report holds; sums are rounded once, in a fixed order."""
     return {
         "conversions": sum(day.conversions for day in days) + set_aside.conversions,
         "attributed": sum(day.attributed for day in days),
@@ -75,11 +74,9 @@ def reconcile(
         "rejected": sum(day.rejected for day in days),
         "input_rejects": set_aside.conversions,
         "ihc": math.fsum(report["ihc"]),
-        "revenue": math.fsum([*(amount for day in days for amount in day.revenue), set_aside.revenue]),
+        "revenue": math.fsum([*(day.revenue for day in days), set_aside.revenue]),
         "attributed_revenue": math.fsum(report["ihc_revenue"]),
-        "unattributed_revenue": math.fsum(
-            [*(amount for day in days for amount in day.unattributed_revenue), set_aside.revenue]
-        ),
+        "unattributed_revenue": math.fsum([*(day.unattributed_revenue for day in days), set_aside.revenue]),
         "cost": math.fsum(report["cost"]),
         "sessions_truncated": sum(day.sessions_truncated for day in days),
         "api_requests": api_requests,

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from pipeline.errors import JourneyError, ReplacedDaysError
-from pipeline.reporting.credit import sum_channel_credit
+from pipeline.errors import ReplacedDaysError
 from pipeline.result_tables import ATTRIBUTION, CHANNEL_COSTS, CHANNEL_CREDIT, CHANNELS, CONVERSION_DAYS
+from pipeline.sql_session import view_of_files
 from targets.database import Connection
-from targets.fingerprint import Stamp
-from targets.table import SLICES, Origin, Rows, TableSlice
+from targets.table import SLICES, Marker, Origin, mark_stored, stored_slices
 
-_OF_DAY = f"conv_id IN (SELECT conv_id FROM {CONVERSION_DAYS} WHERE conv_date = ?)"
+_BATCH = 65_536
+_DAY_OF_FILE = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)\.parquet$', 1)"
+_CREDIT = "SELECT conv_id, session_id, ihc FROM credit ORDER BY conv_id, session_id"
+_CONVERSIONS = f"SELECT DISTINCT conv_id, {_DAY_OF_FILE} AS conv_date FROM credit ORDER BY conv_id"
+_ROWS_OF_FILES = f"SELECT {_DAY_OF_FILE}, count(*) FROM credit GROUP BY ALL"
+
+_INCOMING = "incoming_conversions"
+_MOVED = f"""
+SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
+CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id
+WHERE stored.conv_date NOT IN (SELECT value FROM json_each(?))
+"""
+_DAYS = "SELECT value FROM json_each(?)"
+_DELETE = (
+    f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM {CONVERSION_DAYS} WHERE conv_date IN ({_DAYS}))",
+    f"DELETE FROM {CONVERSION_DAYS} WHERE conv_date IN ({_DAYS})",
+    f"DELETE FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_DAYS})",
+    f"DELETE FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND slice IN ({_DAYS})",
+)
+_DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM temp.{_INCOMING})"
+_ROWS_OF_DAYS = (
+    f"SELECT conv_date, count(*) AS found FROM {CONVERSION_DAYS} JOIN {ATTRIBUTION} USING (conv_id) GROUP BY 1"
+)
 
 _CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
-_DAYS_SCHEMA = pa.schema([("slice", pa.string())])
+_SLICE = pa.schema([("slice", pa.string())])
+_COUNT = pa.schema([("rows", pa.int64())])
 _RECOMPUTE = f"""
 INSERT INTO {CHANNELS} (channel_name, date, cost, ihc, ihc_revenue)
 SELECT costs.channel_name, costs.date, costs.cost, ifnull(earned.ihc, 0.0), ifnull(earned.ihc_revenue, 0.0)
@@ -29,88 +54,130 @@ LEFT JOIN (
     GROUP BY channel_name, date
 ) AS earned USING (channel_name, date)
 WHERE earned.ihc IS NOT NULL OR costs.date IN ({_CURRENT_DAYS})
+ORDER BY costs.channel_name, costs.date
 """
 
 
-def store_attribution(
-    connection: Connection,
-    target: TableSlice,
-    journeys: pa.Table,
-    credit: pa.Table,
-    stamp: Stamp,
-    origin: Origin,
-) -> None:
-    """Replace one conversion day in `attribution_customer_journey`, whatever model it was of, in one transaction.
+@dataclass(frozen=True)
+class StoredRows:
+    """What is in the result tables: markers of the days, and how many rows each of them really has."""
 
-    Takes the columns `JOURNEYS` and `CREDIT`, sorted by conv_id, the order of the table's key. Raises `JourneyError` if
-    a conversion is stored for another day already.
+    markers: Mapping[str, Marker]
+    found: Mapping[str, int]
+
+    def is_current(self, day: str, fingerprint: str) -> bool:
+        """Whether a day is stored with this fingerprint, and no row of it is gone."""
+        marker = self.markers.get(day)
+        return marker is not None and marker.fingerprint == fingerprint and self.found.get(day, 0) == marker.rows
+
+
+def stored_days(connection: Connection) -> StoredRows:
+    """The conversion days in `attribution_customer_journey`."""
+    markers = stored_slices(connection, ATTRIBUTION)
+    expected = {day: marker.rows for day, marker in markers.items()}
+    if _count(connection, ATTRIBUTION) == sum(expected.values()):
+        return StoredRows(markers, expected)
+    found = connection.query(_ROWS_OF_DAYS, schema=pa.schema([("conv_date", pa.string()), ("found", pa.int64())]))
+    return StoredRows(markers, dict(zip(*found.to_pydict().values(), strict=True)))
+
+
+def stored_channels(connection: Connection) -> StoredRows:
+    """The intervals in `channel_reporting`."""
+    markers = stored_slices(connection, CHANNELS)
+    return StoredRows(markers, dict.fromkeys(markers, _count(connection, CHANNELS)))
+
+
+def store_days(
+    connection: Connection,
+    sql: duckdb.DuckDBPyConnection,
+    credit: Mapping[str, str],
+    channel_credit: Mapping[str, pa.Table],
+    fingerprints: Mapping[str, str],
+    origin: Origin,
+) -> tuple[int, list[str]]:
+    """Replace conversion days in `attribution_customer_journey`, whatever model they were of, in one transaction.
+
+    Takes of each day (YYYY-MM-DD) the path of its `CREDIT`, its `CHANNEL_CREDIT` and its fingerprint. A conversion that
+    is stored for another day leaves it, and that whole day goes with it, since its sums are no longer right. Returns
+    how many rows were stored, and the days that went.
     """
-    day = target.key
-    conversions = pc.unique(credit["conv_id"])
+    paths = [path for path in credit.values() if pq.read_metadata(path).num_rows]
+    days = json.dumps([*credit])
+    rows = dict.fromkeys(credit, 0)
+    moved: list[str] = []
     with connection.transaction():
-        _make_room(connection, conversions, day)
-        days = pa.table({"conv_id": conversions, "conv_date": pa.array([day] * len(conversions), pa.string())})
-        channels = sum_channel_credit(journeys, credit)
-        channels = channels.append_column("conv_date", pa.array([day] * channels.num_rows, pa.string()))
-        target.write(
-            connection,
+        if paths:
+            view_of_files(sql, "credit", paths, filename=True)
+            rows |= dict(sql.execute(_ROWS_OF_FILES).fetchall())
+            connection.ingest(_INCOMING, sql.sql(_CONVERSIONS).to_arrow_reader(_BATCH), temporary=True)
+            moved = sorted(
+                connection.query(_MOVED, days, schema=pa.schema([("conv_date", pa.string())]))[0].to_pylist()
+            )
+        replaced = json.dumps([*credit, *moved])
+        for delete in _DELETE:
+            connection.execute(delete, replaced)
+        if paths:
+            if _count(connection, ATTRIBUTION):
+                connection.execute(_DELETE_UNKNOWN)
+            connection.ingest(ATTRIBUTION, sql.sql(_CREDIT).to_arrow_reader(_BATCH))
+            connection.execute(f"INSERT INTO {CONVERSION_DAYS} SELECT conv_id, conv_date FROM temp.{_INCOMING}")
+            connection.execute(f"DROP TABLE temp.{_INCOMING}")
+        of_channels = pa.concat_tables(
             [
-                Rows(CONVERSION_DAYS, days, f"DELETE FROM {CONVERSION_DAYS} WHERE conv_date = ?"),
-                Rows(
-                    ATTRIBUTION,
-                    credit.select(["conv_id", "session_id", "ihc"]),
-                    f"DELETE FROM {ATTRIBUTION} WHERE {_OF_DAY}",
-                ),
-                Rows(CHANNEL_CREDIT, channels, f"DELETE FROM {CHANNEL_CREDIT} WHERE conv_date = ?"),
-            ],
-            stamp,
-            origin,
+                table.append_column("conv_date", pa.array([day] * len(table), pa.string()))
+                for day, table in channel_credit.items()
+            ]
+        ).select(["conv_date", "channel_name", "date", "ihc", "ihc_revenue"])
+        if of_channels.num_rows:
+            connection.ingest(CHANNEL_CREDIT, of_channels)
+        mark_stored(
+            connection, ATTRIBUTION, {day: Marker(fingerprints[day], count) for day, count in rows.items()}, origin
         )
+    return sum(rows.values()), moved
 
 
 def refresh_channel_reporting(
     connection: Connection,
-    target: TableSlice,
+    interval: str,
     days: Collection[dt.date],
     costs: Mapping[dt.date, pa.Table],
-    stamp: Stamp,
+    fingerprint: str,
     origin: Origin,
-) -> None:
+) -> int:
     """Recompute `channel_reporting` from all stored days of the current model and settings, in one transaction.
 
     `costs` are the `CHANNEL_COSTS` of the session dates that the run touched. A row appears for each channel with
-    sessions on a stored conversion day, and for each earlier channel and date that credit reaches back to. Raises
-    `ReplacedDaysError` unless all conversion `days` are stored with these settings.
+    sessions on a stored conversion day, and for each earlier channel and date that credit reaches back to. Returns how
+    many rows there are. Raises `ReplacedDaysError` unless all conversion `days` are stored with these settings.
     """
     with connection.transaction():
-        current = set(connection.query(_CURRENT_DAYS, origin.settings, schema=_DAYS_SCHEMA)["slice"].to_pylist())
+        current = {*connection.query(_CURRENT_DAYS, origin.settings, schema=_SLICE)["slice"].to_pylist()}
         if replaced := [str(day) for day in days if str(day) not in current]:
             raise ReplacedDaysError(
                 f"another run with other settings has replaced {', '.join(replaced[:5])} in the result tables, which "
                 "hold one model at a time; run again when it has ended"
             )
-        for day, rows in costs.items():
-            date = pa.array([day.isoformat()] * rows.num_rows, pa.string())
-            connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date = ?", day.isoformat())
-            if rows.num_rows:
-                connection.ingest(CHANNEL_COSTS, rows.select(["channel_name", "cost"]).append_column("date", date))
+        dates = json.dumps([day.isoformat() for day in costs])
+        connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date IN ({_DAYS})", dates)
+        spent = pa.concat_tables(
+            [
+                rows.select(["channel_name", "cost"]).append_column(
+                    "date", pa.array([str(day)] * len(rows), pa.string())
+                )
+                for day, rows in costs.items()
+            ]
+        )
+        if spent.num_rows:
+            connection.ingest(CHANNEL_COSTS, spent)
         # Intervals of other settings are no longer what the table shows.
         connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
         connection.execute(f"DELETE FROM {CHANNELS}")
         connection.execute(_RECOMPUTE, origin.settings, origin.settings)
-        target.write(connection, [], stamp, origin)
+        rows = _count(connection, CHANNELS)
+        connection.execute(f"UPDATE {SLICES} SET row_count = {rows} WHERE table_name = ?", CHANNELS)
+        mark_stored(connection, CHANNELS, {interval: Marker(fingerprint, rows)}, origin)
+    return rows
 
 
-def _make_room(connection: Connection, conversions: pa.Array, day: str) -> None:
-    """Refuse conversions that are stored for another day, and remove rows of these that no slice knows of."""
-    days = pa.table({"conv_id": conversions, "day": pa.array([day] * len(conversions), pa.string())})
-    found = connection.query_each(
-        f"SELECT conv_id, conv_date FROM {CONVERSION_DAYS} WHERE conv_id = ? AND conv_date <> ?", days
-    ).to_pylist()
-    if found:
-        shown = ", ".join(f"{row['conv_id']} ({row['conv_date']})" for row in found[:5])
-        raise JourneyError(
-            f"{len(found)} conversions of {day} are stored for another day already: {shown}; a conv_id must be unique: "
-            "correct conversions in the source, remove both days' files under conversions/ and rerun"
-        )
-    connection.execute_each(f"DELETE FROM {ATTRIBUTION} WHERE conv_id = ?", days.select(["conv_id"]))
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.query(f"SELECT count(*) AS rows FROM {table}", schema=_COUNT)["rows"][0].as_py())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ def totals_by_channel(report: pd.DataFrame) -> pd.DataFrame:
     return totals
 
 
-def render(report: pd.DataFrame, books: Mapping[str, Any], title: str, files: list[Path]) -> str:
+def render(report: pd.DataFrame, books: Mapping[str, Any], title: str, files: Sequence[str]) -> str:
     """The totals by channel, the books in a line, and the paths of the files."""
     table = totals_by_channel(report).rename(
         columns={"cost": "cost (euro)", "ihc": "orders", "ihc_revenue": "revenue (euro)"}
@@ -35,7 +34,7 @@ def render(report: pd.DataFrame, books: Mapping[str, Any], title: str, files: li
         f"{books['input_rejects']:,} set aside); revenue {books['revenue']:,.2f} euro: "
         f"{books['attributed_revenue']:,.2f} attributed, {books['unattributed_revenue']:,.2f} not"
     )
-    return "\n".join(["", title, text, "", summary, "", *map(str, files), ""])
+    return "\n".join(["", title, text, "", summary, "", *files, ""])
 
 
 def _on_one_line(name: str) -> str:

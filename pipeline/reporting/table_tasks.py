@@ -2,68 +2,128 @@
 
 from __future__ import annotations
 
-import luigi
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pipeline.attribution.in_force import model_identity
-from pipeline.attribution.tasks import ApiRun, Attribution
-from pipeline.days import days_of
-from pipeline.journeys.tasks import Journeys
-from pipeline.reporting.interval_stage import IntervalStage
-from pipeline.reporting.store import refresh_channel_reporting, store_attribution
+from pipeline.attribution.tasks import Attribution, ModelSettings
+from pipeline.reporting.daily_tasks import ChannelCredit
+from pipeline.reporting.store import (
+    StoredRows,
+    refresh_channel_reporting,
+    store_days,
+    stored_channels,
+    stored_days,
+)
 from pipeline.result_tables import ATTRIBUTION, CHANNELS
-from pipeline.source.tasks import ChannelCostBlock, InitDatabase, results_database
-from pipeline.stage import Stage
-from targets.fingerprint import Stamp, fingerprint
+from pipeline.source.tasks import ChannelCosts, InitDatabase
+from pipeline.sql_session import sql_session
+from pipeline.stage import Part, Stage, counted
+from targets.fingerprint import fingerprint
 from targets.table import Origin, TableSlice
 
 
-class StoredAttribution(ApiRun, Stage):
-    """A conversion day in `attribution_customer_journey`."""
+class TableStage(ModelSettings):
+    """A stage whose parts are slices of a result table."""
 
-    day = luigi.DateParameter()
+    table: str
+
+    def target(self, part: Part) -> TableSlice:
+        """The slice of the table."""
+        return TableSlice(self.places.results(), self.table, str(part))
+
+    @property
+    def lock_name(self) -> str:
+        """One run at a time writes the tables."""
+        return "result-tables"
+
+    def settings(self) -> Mapping[str, Any]:
+        """The owner of the rows."""
+        return {"origin": self.origin().settings}
+
+    def origin(self) -> Origin:
+        """The model, and a digest of it and of all settings that change results, whatever the interval."""
+        identity = {**self.journey_settings(), "bad_rows": self.bad_rows, "model": self.choice.identity()}
+        return Origin(self.model, fingerprint(identity))
+
+
+class StoredAttribution(TableStage):
+    """Each conversion day in `attribution_customer_journey`."""
+
+    table = ATTRIBUTION
 
     def requires(self) -> list[Stage]:
-        """The tables, and the day's journeys and credit."""
-        return [InitDatabase(), self.clone(Journeys), self.clone(Attribution)]
+        """The tables, and the days' credit."""
+        return [self.clone(InitDatabase), self.clone(Attribution), self.clone(ChannelCredit)]
 
-    def output(self) -> TableSlice:
-        """The day's slice of the table."""
-        return TableSlice(results_database(), ATTRIBUTION, str(self.day))
+    def inputs(self) -> Mapping[Part, Any]:
+        """Of each day its credit, by session and by channel."""
+        credit, channels = self.clone(Attribution).contents(), self.clone(ChannelCredit).contents()
+        return {day: [credit[day], channels[day]] for day in self.days}
 
-    def run(self) -> None:
-        """Replace the day's rows."""
-        _, journeys, attribution = self.requires()
-        credit = attribution.output().read()
-        stamp = Stamp(self.fingerprint(), self.fingerprint())  # the rows follow from what they are made from
-        with self.output().database.connect() as connection:
-            store_attribution(connection, self.output(), journeys.output().read(), credit, stamp, origin(self))
-        self.done(f"{credit.num_rows:,} rows in {ATTRIBUTION}")
+    def stale(self) -> dict[Part, str]:
+        """The days that are not stored, of other settings, or of which rows are gone. Raises `DatabaseError`."""
+        with self.places.results().connect() as connection:
+            stored: StoredRows = stored_days(connection)
+        return {day: print_ for day, print_ in self.fingerprints().items() if not stored.is_current(str(day), print_)}
+
+    def contents(self) -> dict[Part, str]:
+        """The rows follow from what they are made from."""
+        return self.fingerprints()
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Replace the days' rows."""
+        credit, channels = self.clone(Attribution), self.clone(ChannelCredit)
+        with (
+            sql_session(self.files, self.memory_limit) as sql,
+            self.places.results().connect() as connection,
+        ):
+            rows, moved = store_days(
+                connection,
+                sql,
+                {str(day): credit.target(day).verified() for day in stale},
+                {str(day): channels.target(day).read() for day in stale},
+                {str(day): print_ for day, print_ in stale.items()},
+                self.origin(),
+            )
+        if moved:
+            self.warn(
+                f"conversions that were stored for {', '.join(moved)} are now of other days; the result tables are "
+                f"without {'these days' if len(moved) > 1 else 'that day'} until a report of them is made again"
+            )
+        return counted(len(stale), rows)
 
 
-class ChannelReportingTable(IntervalStage):
+class ChannelReportingTable(TableStage):
     """The table `channel_reporting`, recomputed from all stored days of the current model and settings."""
+
+    table = CHANNELS
 
     def requires(self) -> list[Stage]:
         """The stored days of the interval, and the costs of every session day."""
-        days = self.session_days()
-        costs = ChannelCostBlock.window(self, days[0], days[-1])
-        return [InitDatabase(), *self.daily(StoredAttribution), *costs]
+        return [self.clone(StoredAttribution), self.reached(ChannelCosts)]
 
-    def output(self) -> TableSlice:
-        """The marker that the interval is in the table."""
-        return TableSlice(results_database(), CHANNELS, str(self.date_interval))
+    def parts(self) -> Sequence[Part]:
+        """The interval."""
+        return [str(self.date_interval)]
 
-    def run(self) -> None:
+    def inputs(self) -> Mapping[Part, Any]:
+        """The stored days and the costs."""
+        contents = [list(stage.contents().values()) for stage in self.made_from()]
+        return dict.fromkeys(self.parts(), contents)
+
+    def stale(self) -> dict[Part, str]:
+        """The interval, unless the table shows it and no row of it is gone. Raises `DatabaseError`."""
+        with self.places.results().connect() as connection:
+            stored = stored_channels(connection)
+        return {
+            part: print_ for part, print_ in self.fingerprints().items() if not stored.is_current(str(part), print_)
+        }
+
+    def make(self, stale: Mapping[Part, str]) -> str:
         """Recompute the table."""
-        stamp = Stamp(self.fingerprint(), self.fingerprint())
-        with self.output().database.connect() as connection:
-            days = days_of(self.date_interval)
-            refresh_channel_reporting(connection, self.output(), days, self.channel_costs(), stamp, origin(self))
-        self.done(f"{CHANNELS} recomputed")
-
-
-def origin(stage: StoredAttribution | ChannelReportingTable) -> Origin:
-    """The model behind a slice, and a digest of it and all settings, whatever the day or interval."""
-    shared = {name: value for name, value in stage.parameters.items() if name not in ("day", "date_interval")}
-    identity = model_identity(stage.model, stage.conv_type_id, stage.options)
-    return Origin(stage.model, fingerprint({"settings": shared, "model": identity}))
+        costs = self.reached(ChannelCosts)
+        of_days = {day: costs.target(day).read() for day in costs.days}
+        with self.places.results().connect() as connection:
+            for interval, print_ in stale.items():
+                rows = refresh_channel_reporting(connection, str(interval), self.days, of_days, print_, self.origin())
+        return f"{rows:,} rows in {CHANNELS}"

@@ -1,223 +1,177 @@
-"""The last stages: channel report, phases, reconciliation, the list of unattributed conversions, and Report."""
+"""The last stage: the files of a report, and what a person sees at the end of a run."""
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import luigi
-import pyarrow as pa
 
-from pipeline.attribution.api.packing import pack
-from pipeline.attribution.in_force import redistribution
-from pipeline.attribution.models import IHC_API
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import Attribution
-from pipeline.days import days_of
+from pipeline.attribution.tasks import ModelSettings
 from pipeline.journeys.tasks import Journeys
-from pipeline.reporting.credit import sum_channel_credit
-from pipeline.reporting.interval_stage import IntervalStage
+from pipeline.parameters import setting
+from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.reconciliation import (
     SetAside,
     check_books,
     check_rejected_share,
-    day_books,
     reconcile,
     too_many_rejected,
 )
-from pipeline.reporting.table_tasks import ChannelReportingTable
-from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
+from pipeline.reporting.unattributed import unattributed_csv
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCostBlock, Conversions, Sessions, UndatedRows
-from pipeline.stage import Stage, setting
+from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, UndatedRows
+from pipeline.sql_session import sql_session
+from pipeline.stage import Part, Stage
+from targets.fingerprint import fingerprint
 from targets.text import CsvTarget, JsonTarget
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class ChannelReport(IntervalStage):
-    """`channel_reporting.csv`: cost, orders, revenue, CPO and ROAS by channel and session date."""
+__all__ = ["ChannelCredit", "ChannelReportingTable", "ConversionBooks", "Report", "StoredAttribution"]
 
-    def requires(self) -> list[Stage]:
-        """Journeys and credit of every conversion day, costs of every session day."""
-        days = self.session_days()
-        costs = ChannelCostBlock.window(self, days[0], days[-1])
-        return [*self.daily(Journeys), *self.daily(Attribution), *costs]
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file("channel_reporting.csv"))
-
-    def run(self) -> None:
-        """Sum credit by channel and date, set it beside the costs."""
-        from pipeline.reporting.channel_report import build_channel_report, to_csv
-
-        days = zip(self.daily(Journeys), self.daily(Attribution), strict=True)
-        credit_of_days = (
-            sum_channel_credit(journeys.output().read(), credit.output().read()) for journeys, credit in days
-        )
-        report = build_channel_report(credit_of_days, self.channel_costs(), days_of(self.date_interval))
-        self.output().write_text(to_csv(report), self.fingerprint())
-        self._warn_of_unknown_channels(report["channel_name"])
-        self.done(f"{len(report):,} rows in {self.output()}")
-
-    def _warn_of_unknown_channels(self, channels: Iterable[str]) -> None:
-        moved = redistribution()
-        if moved and (unknown := moved.unknown_channels(channels)):
-            self.warn(f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?")
+CHANNEL_REPORT = "channel_reporting.csv"
+CHANNEL_PHASES = "channel_phases.csv"
+RECONCILIATION = "reconciliation.json"
+UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
 
 
-class ChannelPhases(IntervalStage):
-    """`channel_phases.csv`: initializer, holder and closer credit beside ihc, row for row as the channel report."""
+class Report(ModelSettings):
+    """Everything: the report files, the result tables, and books that balance."""
 
-    def requires(self) -> list[Stage]:
-        """The channel report, and journeys and credit of every conversion day."""
-        return [self.clone(ChannelReport), *self.daily(Journeys), *self.daily(Attribution)]
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file("channel_phases.csv"))
-
-    def run(self) -> None:
-        """Sum the phases by channel and date."""
-        from pipeline.reporting.channel_report import read_csv
-        from pipeline.reporting.csv_text import csv_text
-        from pipeline.reporting.phases import build_channel_phases, sum_channel_phases
-
-        days = zip(self.daily(Journeys), self.daily(Attribution), strict=True)
-        phases = (sum_channel_phases(journeys.output().read(), credit.output().read()) for journeys, credit in days)
-        report = read_csv(self.clone(ChannelReport).output().path)
-        self.output().write_text(csv_text(build_channel_phases(report, phases)), self.fingerprint())
-        self.done(f"{len(report):,} rows in {self.output()}")
-
-
-class ConversionBooks(IntervalStage):
-    """A stage over what became of every conversion of an interval."""
-
-    def conversion_days(self) -> list[Stage]:
-        """The conversions, journeys and credit of every conversion day."""
-        return [*self.daily(Conversions), *self.daily(Journeys), *self.daily(Attribution)]
-
-    def tables(self) -> Iterator[tuple[dt.date, pa.Table, pa.Table, pa.Table]]:
-        """Day by day: conversions, journeys, credit."""
-        for day in days_of(self.date_interval):
-            yield (
-                day,
-                *(self.clone(stage, day=day).output().read() for stage in (Conversions, Journeys, Attribution)),
-            )
-
-
-class UnattributedConversions(ConversionBooks):
-    """`unattributed_conversions.csv`: the conversions that no channel is credited with, and why."""
-
-    def requires(self) -> list[Stage]:
-        """Conversions, journeys and credit of every conversion day."""
-        return self.conversion_days()
-
-    def output(self) -> CsvTarget:
-        """The CSV, with the columns conv_id, conv_date, revenue and reason."""
-        return CsvTarget(self.file("unattributed_conversions.csv"))
-
-    def run(self) -> None:
-        """List them day by day."""
-        days = {day: unattributed_conversions(*tables) for day, *tables in self.tables()}
-        self.output().write_text(unattributed_csv(days), self.fingerprint())
-        self.done(f"{sum(table.num_rows for table in days.values()):,} conversions in {self.output()}")
-
-
-class Reconciliation(ConversionBooks):
-    """`reconciliation.json`: the books of the interval, which have to balance."""
-
-    # significant, other than in `ApiRun`: the books count the requests that these make necessary
-    max_customer_journeys = setting("max_customer_journeys")
-    pack_days = setting("pack_days")
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
-        """The report, what went into it, and what was set aside on the way."""
-        days = self.session_days()
-        costs = ChannelCostBlock.window(self, days[0], days[-1])
-        return [self.clone(ChannelReport), UndatedRows(self.date_interval), *self.conversion_days(), *costs]
+        """The day's aggregates, the costs of every session day, what was set aside, and the tables."""
+        return [
+            self.clone(UndatedRows),
+            self.reached(ChannelCosts),
+            self.clone(ChannelCredit),
+            self.clone(ConversionBooks),
+            self.clone(ChannelReportingTable),
+        ]
 
-    def output(self) -> JsonTarget:
-        """The JSON."""
-        return JsonTarget(self.file("reconciliation.json"))
+    def parts(self) -> Sequence[Part]:
+        """The files; the first one is what a run ends with."""
+        return [CHANNEL_REPORT, CHANNEL_PHASES, RECONCILIATION, UNATTRIBUTED_CONVERSIONS]
 
-    def run(self) -> None:
-        """Compare what went in with what the report holds. Raises `SourceError`, `UnbalancedBooksError`."""
+    def target(self, part: Part) -> CsvTarget | JsonTarget:
+        """`<DATA_DIR>/report/<model>/<interval>/<file>`."""
+        kind = JsonTarget if part == RECONCILIATION else CsvTarget
+        return kind(self.files, f"report/{self.model}/{self.date_interval}/{part}")
+
+    def output(self) -> CsvTarget | JsonTarget:
+        """The channel report."""
+        return self.target(CHANNEL_REPORT)
+
+    @property
+    def lock_name(self) -> str:
+        """One run a folder."""
+        return f"Report-{self.model}-{self.date_interval}"
+
+    def settings(self) -> Mapping[str, Any]:
+        """What the books count beside the days."""
+        needed = {"max_customer_journeys": self.max_customer_journeys, "max_sessions": self.max_sessions}
+        return needed if self.choice.is_api else {}
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """The days' aggregates and costs, and what was set aside."""
+        undated, costs, credit, books, _ = self.requires()
+        contents = [list(stage.contents().values()) for stage in (undated, costs, credit, books)]
+        return dict.fromkeys(self.parts(), fingerprint({"contents": contents, "set_aside": vars(self._set_aside())}))
+
+    def stale(self) -> dict[Part, str]:
+        """The files that are not current; the books also if more is rejected than allowed."""
+        stale = super().stale()
+        if RECONCILIATION not in stale:
+            books = self.target(RECONCILIATION).read()
+            if too_many_rejected(books, self.max_rejected_share):
+                stale[RECONCILIATION] = self.fingerprints()[RECONCILIATION]
+        return stale
+
+    def run_once(self) -> None:
+        """Make the files and print the totals by channel."""
+        super().run_once()
         from pipeline.reporting.channel_report import read_csv
+        from pipeline.reporting.summary import render
 
-        sessions = self.daily(Sessions, self.session_days())
-        refuse_repeated([stage.output().verified() for stage in sessions], "session_id", "session_sources")
-        refuse_repeated([stage.output().verified() for stage in self.daily(Conversions)], "conv_id", "conversions")
-        days = [day_books(*tables) for _, *tables in self.tables()]
-        report = read_csv(self.clone(ChannelReport).output().path)
-        undated = UndatedRows(self.date_interval).output().read()
-        books = reconcile(days, self.set_aside(), report, self.api_requests(), undated)
+        report = read_csv(self.target(CHANNEL_REPORT).read_text())
+        books = self.target(RECONCILIATION).read()
+        files = [str(self.target(part)) for part in reversed(self.parts())]
+        sys.stdout.write(render(report, books, f"{self.model}, {self.date_interval}", files))
+
+    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
+        """Sum the days, write the files. Raises `SourceError`, `UnbalancedBooksError`, `RejectedJourneysError`."""
+        from pipeline.reporting.channel_report import build_channel_report, to_csv
+        from pipeline.reporting.csv_text import csv_text
+        from pipeline.reporting.phases import build_channel_phases
+
+        self._refuse_repeated_ids()
+        _, costs, credit, conversions, _ = self.requires()
+        credit_of_days = [credit.target(day).read() for day in self.days]
+        report = build_channel_report(credit_of_days, {day: costs.target(day).read() for day in costs.days}, self.days)
+        books = self._books(report)
         check_books(books)
-        self.output().write(books, self.fingerprint())
+        prints = self.fingerprints()
+        unattributed = unattributed_csv((day, conversions.target(day).read()) for day in self.days)
+        self.target(UNATTRIBUTED_CONVERSIONS).write_text(unattributed, prints[UNATTRIBUTED_CONVERSIONS])
+        self.target(CHANNEL_PHASES).write_text(
+            csv_text(build_channel_phases(report, credit_of_days)), prints[CHANNEL_PHASES]
+        )
+        self.target(CHANNEL_REPORT).write_text(to_csv(report), prints[CHANNEL_REPORT])
+        self.target(RECONCILIATION).write(books, prints[RECONCILIATION])
         check_rejected_share(books, self.max_rejected_share)
-        if not books["conversions"]:
-            self.warn("there is no conversion in the interval: the report holds costs alone")
-        self.done(f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance")
+        self._warn(books, report["channel_name"])
+        return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
-    def current(self) -> bool:
-        """Whether the books are current, and no more is rejected than allowed."""
-        return super().current() and not too_many_rejected(self.output().read(), self.max_rejected_share)
+    def _refuse_repeated_ids(self) -> None:
+        """Raise `SourceError` for an id that stands on several days: the scans see each day by itself."""
+        with sql_session(self.files, self.memory_limit) as connection:
+            for stage, column in ((self.reached(Sessions), "session_id"), (self.clone(Conversions), "conv_id")):
+                paths = [stage.target(day).verified() for day in stage.days]
+                refuse_repeated(connection, paths, column, stage.source_table)
 
-    def api_requests(self) -> int:
+    def _books(self, report: pd.DataFrame) -> dict[str, Any]:
+        """What went in beside what came out."""
+        undated, _, _, conversions, _ = self.requires()
+        rows_without_a_day = undated.target("undated_rows").read()
+        return reconcile(conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)
+
+    def _api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""
-        if self.model != IHC_API:
+        if not self.choice.is_api:
             return 0
-        from pipeline.attribution.asking import in_packs
+        from pipeline.ihc_api.ask import requests_needed
 
-        packs = in_packs((journeys for _, _, journeys, _ in self.tables()), self.pack_days)
-        lengths = (JourneyArrays.from_table(journeys).lengths for journeys in packs)
-        return sum(len(pack(of_pack, self.max_customer_journeys, self.max_sessions)) for of_pack in lengths)
+        journeys = self.clone(Journeys)
+        lengths = (JourneyArrays.from_table(journeys.target(day).read()).lengths for day in self.days)
+        return requests_needed(lengths, self.api_settings())
 
-    def set_aside(self) -> SetAside:
+    def _set_aside(self) -> SetAside:
         """What was set aside as bad input on the days that the report reaches."""
-        conversions = [stage.output().notes() for stage in self.daily(Conversions)]
-        sessions = [stage.output().notes() for stage in self.daily(Sessions, self.session_days())]
+        conversions, sessions, costs = (
+            [stage.target(day).notes() for day in stage.days]
+            for stage in (self.clone(Conversions), self.reached(Sessions), self.reached(ChannelCosts))
+        )
         return SetAside(
             conversions=sum(notes["rejected"]["conversions"] for notes in conversions),
             revenue=math.fsum(notes["rejected_amount"]["conversions"] for notes in conversions),
             sessions=sum(notes["rejected"]["session_sources"] for notes in sessions),
-            session_costs=sum(notes["rejected"]["session_costs"] for notes in sessions),
-            cost_of_sessions=math.fsum(notes["rejected_amount"]["session_sources"] for notes in sessions),
+            session_costs=sum(notes["rejected"]["session_costs"] for notes in costs),
+            cost_of_sessions=math.fsum(notes["cost_of_sessions"] for notes in costs),
         )
 
-
-class Report(IntervalStage):
-    """Everything: the report files, the result tables, and books that balance."""
-
-    max_customer_journeys = setting("max_customer_journeys")
-    pack_days = setting("pack_days")
-    max_rejected_share = setting("max_rejected_share")
-
-    def requires(self) -> list[Stage]:
-        """The CSV, its phases, its reconciliation, the list of unattributed conversions, and the tables."""
-        parts = (ChannelReport, ChannelPhases, Reconciliation, UnattributedConversions, ChannelReportingTable)
-        return [self.clone(part) for part in parts]
-
-    def output(self) -> CsvTarget:
-        """The CSV, whose path a run ends with."""
-        return self.clone(ChannelReport).output()
-
-    def current(self) -> bool:
-        """Nothing of its own: it is complete when all it requires is."""
-        return True
-
-    def run(self) -> None:
-        """Print the totals by channel and the paths of the files."""
-        from pipeline.reporting.channel_report import read_csv
-        from pipeline.reporting.summary import render
-
-        parts = (UnattributedConversions, Reconciliation, ChannelPhases, ChannelReport)
-        files = [self.clone(part).output().path for part in parts]
-        books = self.clone(Reconciliation).output().read()
-        sys.stdout.write(render(read_csv(files[-1]), books, f"{self.model}, {self.date_interval}", files))
-        self.done(str(files[-1]))
+    def _warn(self, books: Mapping[str, Any], channels: Iterable[str]) -> None:
+        if not books["conversions"]:
+            self.warn("there is no conversion in the interval: the report holds costs alone")
+        moved = self.choice.redistribution
+        if moved and (unknown := moved.unknown_channels(channels)):
+            self.warn(f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?")
 
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import BadRowsError
+from pipeline.source.schema import SET_ASIDE
 
 _SHOWN = 5
+_DAYS_SHOWN = 10
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 
 Mask = NDArray[np.bool_]
@@ -34,6 +37,10 @@ class Rejects:
     ids: list[str]
     reasons: list[str]
     amount: float
+
+    def to_table(self) -> pa.Table:
+        """The rows as `SET_ASIDE`."""
+        return pa.table({"id": self.ids, "reason": self.reasons}, schema=SET_ASIDE)
 
     def to_csv(self) -> str:
         """A CSV with the columns id and reason."""
@@ -63,12 +70,19 @@ def split(
     return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable)
 
 
-def refuse(rejects: Mapping[str, Rejects], day: str) -> None:
-    """Raise `BadRowsError`, which counts each table's bad rows and shows the first few, if there are any."""
-    found = [_describe(table, of_table, day) for table, of_table in rejects.items() if of_table.ids]
+def refuse(rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:
+    """Raise `BadRowsError`, which counts the bad rows of each day and table and shows the first few, if there are any."""
+    found = [
+        _describe(table, of_table, str(day))
+        for day, of_day in sorted(rejects.items())
+        for table, of_table in of_day.items()
+        if of_table.ids
+    ]
     if found:
+        more = f"; and {len(found) - _DAYS_SHOWN} days more" if len(found) > _DAYS_SHOWN else ""
         raise BadRowsError(
-            f"{'; '.join(found)}. Correct them in the source, or set BAD_ROWS=set-aside to go on without them"
+            f"{'; '.join(found[:_DAYS_SHOWN])}{more}. Correct them in the source, or set BAD_ROWS=set-aside to go on "
+            "without them"
         )
 
 

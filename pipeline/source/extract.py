@@ -1,28 +1,29 @@
-"""One day of sessions, costs or conversions out of the database, checked."""
+"""Days of sessions or conversions out of the database, in one scan, checked."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline.days import epoch
 from pipeline.errors import SourceError
 from pipeline.source import checks
 from pipeline.source.checks import Rejects
 from pipeline.source.schema import CONVERSIONS, SESSIONS
+from pipeline.source.split import one_table, split_by_day
 from targets.database import Database
 
 _DIALECTS = {"sqlite": "pipeline.source.sqlite"}
 _LONGEST_HISTORY = 3_660
-_FEW_COSTS = 2_000_000  # some 150 MB
+_MEMORY = 256 * 2**20
+"""Bytes of rows that wait in memory for the end of the scan."""
 
 _TEXT, _AMOUNT = pa.string(), pa.float64()
 _FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
@@ -31,7 +32,6 @@ _RAW_SESSIONS = pa.schema(
     + [(name, pa.int8()) for name in _FLAGS]
 )
 _RAW_CONVERSIONS = pa.schema([("conv_id", _TEXT), ("user_id", _TEXT), ("conv_time", _TEXT), ("revenue", _AMOUNT)])
-_RAW_COSTS = pa.schema([("session_id", _TEXT), ("cost", _AMOUNT)])
 _DATES = pa.schema([("date", _TEXT), ("rows", pa.int64())])
 
 
@@ -49,36 +49,31 @@ class Extract(NamedTuple):
         }
 
 
+RawDay = tuple[dt.date, list[pa.RecordBatch]]
+"""A day and its rows as the database has them."""
+
+
 def queries(database: Database) -> ModuleType:
     """The source's queries in the database's SQL; another database means another such module."""
     return import_module(_DIALECTS[database.dialect])
 
 
-def costs_are_few(database: Database) -> bool:
-    """Whether the costs of all sessions fit easily into memory. Raises `DatabaseError`."""
-    with database.connect() as connection:
-        rows = connection.query(queries(database).COSTS_UP_TO, _FEW_COSTS)["rows"][0].as_py()
-    return bool(rows < _FEW_COSTS)
+def scan_sessions(database: Database, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+    """The rows of `session_sources` of each of `days`, by one scan; temporary files go to `folder`.
 
-
-def read_all_costs(database: Database) -> pa.Table | None:
-    """The costs of all sessions for `read_sessions`, None where they are too many. Raises `DatabaseError`."""
-    if not costs_are_few(database):
-        return None
-    with database.connect() as connection:
-        return connection.query(queries(database).COSTS, schema=_RAW_COSTS)
-
-
-def read_sessions(database: Database, day: dt.date, all_costs: pa.Table | None = None) -> Extract:
-    """The sessions of a day with their costs (`SESSIONS`), in the source's order.
-
-    The costs are those of the day among `all_costs`; where these are not given, they are looked up in the database.
-    Raises `DatabaseError`, `SourceError`.
+    Raises `DatabaseError`.
     """
-    raw = _read(database, queries(database).SESSIONS_OF_DAY, day, _RAW_SESSIONS)
-    if all_costs is None:
-        all_costs = _read(database, queries(database).COSTS_OF_DAY, day, _RAW_COSTS)
-    costs, cost_rejects = _costs_of(raw["session_id"], all_costs)
+    return _scan(database, queries(database).SESSIONS, "event_date", days, folder)
+
+
+def scan_conversions(database: Database, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+    """The rows of `conversions` of each of `days`, by one scan. Raises `DatabaseError`."""
+    return _scan(database, queries(database).CONVERSIONS, "conv_date", days, folder)
+
+
+def check_sessions(day: dt.date, batches: list[pa.RecordBatch]) -> Extract:
+    """The good sessions of a day (`SESSIONS`), in the source's order, and the bad ones. Raises `SourceError`."""
+    raw = _raw(batches, _RAW_SESSIONS, f"session_sources on {day}")
     rules = checks.all_of(
         checks.empty(raw, "session_id"),
         checks.empty(raw, "user_id"),
@@ -87,16 +82,14 @@ def read_sessions(database: Database, day: dt.date, all_costs: pa.Table | None =
         *(checks.not_a_flag(raw, name) for name in _FLAGS),
         checks.repeated(raw, "session_id"),
     )
-    good, rejects = checks.split(raw.append_column("cost", pa.array(costs)), rules, costs)
+    good, rejects = checks.split(raw, rules)
     rows = good.append_column("session_time", _seconds(good["event_time"], day))
-    return Extract(
-        rows.select(SESSIONS.names).cast(SESSIONS), {"session_sources": rejects, "session_costs": cost_rejects}
-    )
+    return Extract(rows.select(SESSIONS.names).cast(SESSIONS), {"session_sources": rejects})
 
 
-def read_conversions(database: Database, day: dt.date) -> Extract:
-    """The conversions of a day (`CONVERSIONS`), in the source's order. Raises `DatabaseError`, `SourceError`."""
-    raw = _read(database, queries(database).CONVERSIONS_OF_DAY, day, _RAW_CONVERSIONS)
+def check_conversions(day: dt.date, batches: list[pa.RecordBatch]) -> Extract:
+    """The good conversions of a day (`CONVERSIONS`), in the source's order, and the bad ones. Raises `SourceError`."""
+    raw = _raw(batches, _RAW_CONVERSIONS, f"conversions on {day}")
     rules = checks.all_of(
         checks.empty(raw, "conv_id"),
         checks.empty(raw, "user_id"),
@@ -139,18 +132,25 @@ def history_start(first_session: dt.date | None, first_conversion: dt.date) -> d
 
 def source_dates(database: Database) -> dict[str, dict[str, int]]:
     """Per table, every date as it is written and how many rows have it. Raises `DatabaseError`, `SourceError`."""
+    return _count_dates(database, queries(database).DATES)
+
+
+def _count_dates(database: Database, sql_of: Mapping[str, str]) -> dict[str, dict[str, int]]:
     with database.connect() as connection:
-        dates = {table: connection.query(sql, schema=_DATES) for table, sql in queries(database).DATES.items()}
+        dates = {table: connection.query(sql, schema=_DATES) for table, sql in sql_of.items()}
     for table, rows in dates.items():
         _refuse_damaged_text(rows, f"{database.name}, dates of {table}")
     return {table: dict(zip(*rows.to_pydict().values(), strict=True)) for table, rows in dates.items()}
 
 
 def undated_rows(database: Database) -> dict[str, dict[str, int]]:
-    """Of `source_dates`, the malformed ones, whose rows belong to no day. Raises `DatabaseError`, `SourceError`."""
+    """Per table, every malformed date and how many rows have it: these belong to no day.
+
+    Raises `DatabaseError`, `SourceError`.
+    """
     return {
         table: {date: rows for date, rows in dates.items() if parse_date(date) is None}
-        for table, dates in source_dates(database).items()
+        for table, dates in _count_dates(database, queries(database).UNDATED).items()
     }
 
 
@@ -163,26 +163,18 @@ def parse_date(text: str) -> dt.date | None:
     return day if day.isoformat() == text else None
 
 
-def _read(database: Database, sql: str, day: dt.date, schema: pa.Schema) -> pa.Table:
-    with database.connect() as connection:
-        rows = connection.query(sql, day.isoformat(), schema=schema)
-    _refuse_damaged_text(rows, f"{database.name} on {day}")
+def _scan(database: Database, sql: str, column: str, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+    dates = sorted(day.isoformat() for day in days)
+    if (max(days) - min(days)).days + 1 > len(dates):
+        sql += queries(database).ONLY_DATES.format(column=column, dates=", ".join(f"'{date}'" for date in dates))
+    with database.connect() as connection, connection.stream(sql, dates[0], dates[-1]) as batches:
+        yield from split_by_day(batches, column, days, folder, _MEMORY)
+
+
+def _raw(batches: list[pa.RecordBatch], schema: pa.Schema, place: str) -> pa.Table:
+    rows = one_table(batches, schema)
+    _refuse_damaged_text(rows, place)
     return rows
-
-
-def _costs_of(ids: pa.ChunkedArray, costs: pa.Table) -> tuple[NDArray[np.float64], Rejects]:
-    """The cost of each session, and the costs set aside.
-
-    Of sessions with the same id the first one has it, so that it counts once.
-    """
-    places = pc.index_in(costs["session_id"], value_set=ids.combine_chunks())
-    raw = costs.filter(places.is_valid())
-    place = places.drop_null().to_numpy()
-    rules = checks.all_of(checks.not_an_amount(raw, "cost"), checks.repeated_codes(place, "session_id"))
-    good, rejects = checks.split(raw.append_column("place", pa.array(place)), rules, raw["cost"].to_numpy())
-    amounts = np.zeros(len(ids))
-    amounts[good["place"].to_numpy()] = good["cost"].to_numpy()
-    return amounts, rejects
 
 
 def _refuse_damaged_text(rows: pa.Table, place: str) -> None:

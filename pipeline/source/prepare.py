@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.errors import SourceError
-from pipeline.source.extract import costs_are_few, queries, read_all_costs
+from pipeline.source.extract import queries
 from pipeline.source.schema import SOURCE_TABLES
-from targets.atomic import write_bytes
 from targets.database import Database
+from targets.files import Files
 
-logger = logging.getLogger("luigi-interface.pipeline")
+_RECORD = "source.json"
+_REMEMBERED = 20  # conversions by which a database is known again
+_IDS = pa.schema([("conv_id", pa.string())])
 
 
 def check_source(source: Database) -> None:
@@ -28,61 +29,53 @@ def check_source(source: Database) -> None:
             raise SourceError(f"the table {table} in {source.name} has no column {', '.join(missing)}; add it")
 
 
-def create_indexes(source: Database) -> None:
-    """Create the indexes that make one day's rows cheap to find, where they are needed and the database is ours."""
-    not_needed = {"session_costs"} if costs_are_few(source) else set()
-    with source.connect() as connection:
-        sql = queries(source)
-        present = set(connection.query(sql.TABLES_AND_INDEXES)["name"].to_pylist())
-        missing = [
-            sql.CREATE_INDEX.format(name=name, table=table, columns=columns)
-            for name, (table, columns) in sql.INDEXES.items()
-            if name not in present and table in present and table not in not_needed
-        ]
-        if source.read_only:
-            if missing:
-                logger.info("the source is opened read-only; a run is faster with: %s", "; ".join(missing))
-            return
-        for statement in missing:
-            with connection.transaction():
-                connection.execute(statement)
+def belongs_to(files: Files, source: Database) -> bool:
+    """Whether the data directory is recorded as this source's, and what is recorded of it is fresh.
 
-
-def costs_at_once(source: Database) -> pa.Table | None:
-    """All costs for `read_sessions`; None where they are too many, and then they have their index.
-
-    They may have become so many only after the database was prepared.
+    Raises `SourceError` if it is another one's: of another name, or with none of the conversions that are remembered.
     """
-    costs = read_all_costs(source)
-    if costs is None:
-        create_indexes(source)
-    return costs
-
-
-def belongs_to(root: Path, source: Database) -> bool:
-    """Whether the data directory is recorded as this source's. Raises `SourceError` if it is another one's."""
-    record = root / "source.json"
     try:
-        recorded = json.loads(record.read_bytes())["source"]
+        record = json.loads(files.read(_RECORD))
+        name, remembered = record["source"], record["conversions"]
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{record} is damaged; delete it if {root} holds files of {source.name}") from error
-    if recorded != source.name:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(
-            f"{root} holds files of {recorded}, not of {source.name}; set DATA_DIR to another folder "
-            f"(if the database has only moved, delete {record})"
+            f"{files.where(_RECORD)} is damaged; delete it if {files.where('')} holds files of {source.name}"
+        ) from error
+    moved = f"(if the database is the same, delete {files.where(_RECORD)})"
+    if name != source.name:
+        raise SourceError(
+            f"{files.where('')} holds files of {name}, not of {source.name}; set DATA_DIR to another folder {moved}"
         )
-    return True
+    if not remembered:
+        return not _some_conversions(source)
+    still_there = _how_many_of(source, remembered)
+    if not still_there:
+        raise SourceError(
+            f"{source.name} has none of the conversions that it had when {files.where('')} was last used: it is "
+            f"another database; set DATA_DIR to another folder {moved}"
+        )
+    return 2 * still_there >= len(remembered)
 
 
-def claim(root: Path, source: Database) -> None:
+def claim(files: Files, source: Database) -> None:
     """Record that the data directory belongs to this source.
 
-    Raises `SourceError` if it is another one's, or no folder.
+    Raises `SourceError` if it is another one's, `UnwritableTargetError` if it is no folder.
     """
-    existing = next(path for path in (root, *root.parents) if path.exists())
-    if not existing.is_dir():
-        raise SourceError(f"DATA_DIR is {root}, but {existing} is a file; name a folder")
-    if not belongs_to(root, source):
-        write_bytes(root / "source.json", (json.dumps({"source": source.name}) + "\n").encode())
+    if not belongs_to(files, source):
+        record: dict[str, Any] = {"source": source.name, "conversions": _some_conversions(source)}
+        files.write(_RECORD, (json.dumps(record) + "\n").encode())
+
+
+def _some_conversions(source: Database) -> list[str]:
+    with source.connect() as connection:
+        found = connection.query(queries(source).SOME_CONVERSIONS, _REMEMBERED, schema=_IDS)
+    ids: list[str] = found["conv_id"].to_pylist()
+    return ids
+
+
+def _how_many_of(source: Database, conversions: list[str]) -> int:
+    with source.connect() as connection:
+        return int(connection.query(queries(source).HOW_MANY_OF, json.dumps(conversions))["rows"][0].as_py())

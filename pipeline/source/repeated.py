@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.engine import engine, view_of_files
+import duckdb
+
 from pipeline.errors import SourceError
+from pipeline.sql_session import view_of_files
 
 _SHOWN = 5
 
@@ -18,13 +19,13 @@ GROUP BY {0} HAVING count(*) > 1 ORDER BY {0}
 """
 
 
-def refuse_repeated(files: Sequence[Path], column: str, table: str) -> None:
+def refuse_repeated(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], column: str, table: str) -> None:
     """Raise `SourceError` if an id of `column` stands in more than one of the Parquet files of a source table."""
-    if not files:
+    if not paths:
         return
-    with engine() as connection:
-        view_of_files(connection, "ids", files)
-        found = [repeated for repeated, _ in connection.execute(_REPEATED.format(column)).fetchall()]
+    view_of_files(connection, "ids", paths)
+    found = [repeated for repeated, _ in connection.execute(_REPEATED.format(column)).fetchall()]
+    connection.execute("DROP VIEW ids")
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise SourceError(

@@ -32,13 +32,12 @@ SESSIONS = pa.schema(
         _required("holder_engagement", pa.int8()),
         _required("closer_engagement", pa.int8()),
         _required("impression_interaction", pa.int8()),
-        _required("cost", pa.float64()),
     ]
 )
-"""One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1.
+"""One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1."""
 
-cost is in euro, at least 0; a cost that is missing or NULL is 0.
-"""
+SET_ASIDE = pa.schema([_required("id", pa.string()), _required("reason", pa.string())])
+"""One row per row of the source that was set aside: its id, empty if it has none, and the rules that it breaks."""
 
 CONVERSIONS = pa.schema(
     [
@@ -57,4 +56,7 @@ CHANNEL_COSTS = pa.schema(
         _required("sessions", pa.int64()),
     ]
 )
-"""One row per channel that has sessions on the day, key and order channel_name; cost in euro."""
+"""One row per channel that has sessions on the day, key and order channel_name.
+
+cost is in euro, at least 0; a cost that is missing or NULL counts as 0.
+"""

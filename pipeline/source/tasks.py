@@ -1,199 +1,256 @@
-"""The first stages: init database, then one file per UTC day of sessions with their costs, and of conversions."""
+"""The first stages: init database, then the days of sessions, of what channels cost, and of conversions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import luigi
 import pyarrow as pa
 
 from pipeline import result_tables
-from pipeline.days import IntervalParameter
-from pipeline.once_a_run import once_a_run
+from pipeline.parameters import setting
 from pipeline.source import prepare
 from pipeline.source.checks import Rejects, refuse
-from pipeline.source.costs import sum_channel_costs
-from pipeline.source.extract import Extract, read_conversions, read_sessions, undated_rows
-from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS
-from pipeline.stage import DayBlock, InputSettings, Stage, data_root, settings
-from targets.atomic import write_bytes
-from targets.database import Database, open_database
+from pipeline.source.costs import cost_notes, sum_channel_costs
+from pipeline.source.extract import (
+    Extract,
+    RawDay,
+    check_conversions,
+    check_sessions,
+    scan_conversions,
+    scan_sessions,
+    undated_rows,
+)
+from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS, SET_ASIDE
+from pipeline.sql_session import sql_session
+from pipeline.stage import IntervalStage, Part, Stage, counted
 from targets.parquet import ParquetTarget
-from targets.text import JsonTarget
+from targets.text import CsvTarget, JsonTarget
 
-
-def source_database() -> Database:
-    """The source, read-only when the result tables live elsewhere."""
-    return open_database(settings().database_url, read_only=settings().results_database_url is not None)
-
-
-def results_database() -> Database:
-    """The database of the result tables."""
-    return open_database(settings().results_database_url or settings().database_url)
+_looked_at: dict[tuple[str, Hashable, Hashable], bool] = {}
+"""Whether a source and its result tables, of these versions, were in order: asked many times a run."""
 
 
 class InitDatabase(Stage):
     """The source checked, the data directory claimed for it, the result tables created."""
 
-    def run(self) -> None:
+    def requires(self) -> list[Stage]:
+        """Nothing."""
+        return []
+
+    def parts(self) -> Sequence[Part]:
+        """Nothing that others are made from: the tables are where results go."""
+        return []
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """Nothing."""
+        return {}
+
+    def run_once(self) -> None:
         """Check first, so that a run on a wrong source ends before anything is written."""
-        source, results = source_database(), results_database()
+        source, results = self.places.source(), self.places.results()
         prepare.check_source(source)
-        prepare.claim(data_root(), source)
+        prepare.claim(self.files, source)
         results.create()
         with results.connect() as connection, connection.transaction():
             result_tables.create(connection)
-        prepare.create_indexes(source)
         self.done(f"result tables in {results.name}")
 
-    def complete(self) -> bool:
-        """Whether everything is in place. Raises `SourceError` if the data directory is another source's."""
-        if not prepare.belongs_to(data_root(), source_database()):
-            return False
-        results = results_database()
-        return not (settings().results_database_url and not Path(results.name).exists()) and result_tables.are_ready(
-            results
-        )
-
-    def contents(self) -> Iterator[str]:
-        """Nothing: the database is where results go, not what they are made from."""
-        yield from ()
+    def stale(self) -> dict[Part, str]:
+        """The one thing to do, unless everything is in place. Raises `SourceError` for another source's directory."""
+        source, results = self.places.source(), self.places.results()
+        key = (str(self.places), source.version(), results.version())
+        if key not in _looked_at or not self.files.version("source.json"):
+            _looked_at.clear()
+            _looked_at[key] = (
+                prepare.belongs_to(self.files, source) and results.exists() and result_tables.are_ready(results)
+            )
+        return {} if _looked_at[key] else {"tables": ""}
 
 
-class DayExtract(InputSettings, Stage):
-    """One day of the source, read once and then kept: late rows enter by restating the day."""
+class DayExtract(IntervalStage):
+    """Days of the source, each read once and then kept: late rows enter by restating the day."""
 
-    version = 2
-    day = luigi.DateParameter()
+    version = 3
+    bad_rows = setting("bad_rows")
+    memory_limit = setting("memory_limit")
     folder: ClassVar[str]
     schema: ClassVar[pa.Schema]
+    source_table: ClassVar[str]
 
-    def requires(self) -> Stage:
+    def requires(self) -> list[Stage]:
         """The database has to be prepared."""
-        return self.clone(InitDatabase)
+        return [self.clone(InitDatabase)]
 
-    def made_from(self) -> list[Stage]:
-        """Nothing that changes after the day was read."""
-        return []
-
-    def output(self) -> ParquetTarget:
+    def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/<folder>/<day>.parquet`."""
-        return ParquetTarget(data_root() / self.folder / f"{self.day}.parquet", self.schema)
+        return ParquetTarget(self.files, f"{self.folder}/{part}.parquet", self.schema)
 
-    def ingredients(self) -> dict[str, Any]:
+    def inputs(self) -> Mapping[Part, Any]:
         """The day alone: what becomes of bad rows is decided when it is read."""
-        return {"stage": self.task_family, "version": self.version, "day": str(self.day)}
+        return dict.fromkeys(self.parts())
 
-    def current(self) -> bool:
+    def is_current(self, part: Part, expected: str) -> bool:
         """Whether the day was read, and without setting rows aside where that is not allowed."""
-        if not super().current():
+        if not super().is_current(part, expected):
             return False
-        return self.bad_rows == "set-aside" or not any(self.output().notes()["rejected"].values())
+        return self.bad_rows == "set-aside" or not any(self.target(part).notes()["rejected"].values())
 
-    def keep(self, extract: Extract) -> None:
-        """Write the good rows, and beside them those set aside. Raises `BadRowsError` where that is not allowed."""
+    def keep(self, day: Part, extract: Extract, notes: Mapping[str, Any], fingerprint: str) -> int:
+        """Write a day's good rows, and beside them those set aside; returns how many. Raises `UnwritableTargetError`.
+
+        A day with bad rows is not written where setting them aside is not allowed.
+        """
+        if self.bad_rows == "fail" and any(notes["rejected"].values()):
+            return 0
+        for table, rejects in extract.rejects.items():
+            self._set_aside(table, day, rejects)
+        self.target(day).write(extract.rows, fingerprint, notes)
+        return extract.rows.num_rows
+
+    def refuse_bad_rows(self, rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:
+        """Raise `BadRowsError` for the bad rows of all days where setting aside is not allowed."""
         if self.bad_rows == "fail":
-            refuse(extract.rejects, str(self.day))
-        asides = [self._set_aside(table, rejects) for table, rejects in extract.rejects.items()]
-        self.output().write(extract.rows, self.fingerprint(), extract.notes())
-        self.done(f"{extract.rows.num_rows:,} rows{''.join(asides)}")
+            refuse(rejects)
 
-    def _set_aside(self, table: str, rejects: Rejects) -> str:
-        """Write the CSV of the rows of a table that were set aside, if there are any, and say so."""
-        path = data_root() / "rejects" / table / f"{self.day}.csv"
+    def _set_aside(self, table: str, day: Part, rejects: Rejects) -> None:
+        """Write the rows of a table that were set aside, if there are any, as CSV for people and Parquet for stages."""
+        listed, kept = self.set_aside_targets(table, day)
         if not rejects.ids:
-            path.unlink(missing_ok=True)
-            return ""
-        write_bytes(path, rejects.to_csv().encode())
-        return f", {len(rejects.ids)} set aside in {path}"
+            listed.remove()
+            kept.remove()
+            return
+        listed.write_text(rejects.to_csv(), "")
+        kept.write(rejects.to_table(), "")
+        self.warn(f"{table} on {day}: {len(rejects.ids)} rows set aside in {listed}")
+
+    def rows_set_aside(self, day: Part) -> ParquetTarget | None:
+        """The file of the day's rows that were set aside, if there are any."""
+        _, kept = self.set_aside_targets(self.source_table, day)
+        return kept if any(self.target(day).notes()["rejected"].values()) else None
+
+    def set_aside_targets(self, table: str, day: Part) -> tuple[CsvTarget, ParquetTarget]:
+        """Where the rows of a day that were set aside are."""
+        name = f"rejects/{table}/{day}"
+        return CsvTarget(self.files, f"{name}.csv"), ParquetTarget(self.files, f"{name}.parquet", SET_ASIDE)
 
 
-@once_a_run
-def _all_costs() -> pa.Table | None:
-    return prepare.costs_at_once(source_database())  # one scan for all days
+class ScannedDays(DayExtract):
+    """Days of one table of the source, by one scan."""
+
+    def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+        """The raw rows of each day."""
+        raise NotImplementedError
+
+    def check(self, day: dt.date, rows: list[pa.RecordBatch]) -> Extract:
+        """The good rows of a day, and the bad ones."""
+        raise NotImplementedError
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Scan, split by day, check, keep; good days are kept also where others have bad rows."""
+        rejects: dict[dt.date, Mapping[str, Rejects]] = {}
+
+        def keep(day: Part, rows: list[pa.RecordBatch]) -> int:
+            extract = self.check(day, rows)
+            rejects[day] = extract.rejects
+            return self.keep(day, extract, extract.notes(), stale[day])
+
+        with self.files.scratch() as folder:
+            rows = sum(self.each(self.scan([*stale], folder), keep, len(stale)))
+        self.refuse_bad_rows(rejects)
+        return counted(len(stale), rows)
 
 
-class Sessions(DayExtract):
-    """The sessions of a day with their costs, which have no date of their own."""
+class Sessions(ScannedDays):
+    """The sessions of each day."""
 
-    folder, schema = "sessions", SESSIONS
+    folder, schema, source_table = "sessions", SESSIONS, "session_sources"
 
-    def run(self) -> None:
-        """Read, check, keep."""
-        self.keep(read_sessions(source_database(), self.day, _all_costs()))
+    def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+        """The raw sessions of each day."""
+        return scan_sessions(self.places.source(), days, folder)
 
-
-class Conversions(DayExtract):
-    """The conversions of a day."""
-
-    folder, schema = "conversions", CONVERSIONS
-
-    def run(self) -> None:
-        """Read, check, keep."""
-        self.keep(read_conversions(source_database(), self.day))
+    def check(self, day: dt.date, rows: list[pa.RecordBatch]) -> Extract:
+        """The good sessions of a day, and the bad ones."""
+        return check_sessions(day, rows)
 
 
-class ChannelCosts(InputSettings, Stage):
-    """The cost and the number of sessions of each channel on a day."""
+class Conversions(ScannedDays):
+    """The conversions of each day."""
 
-    day = luigi.DateParameter()
+    folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
 
-    def requires(self) -> Stage:
-        """The day's sessions."""
-        return self.clone(Sessions)
+    def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
+        """The raw conversions of each day."""
+        return scan_conversions(self.places.source(), days, folder)
 
-    def output(self) -> ParquetTarget:
-        """`<DATA_DIR>/channel_costs/<day>.parquet`."""
-        return ParquetTarget(data_root() / "channel_costs" / f"{self.day}.parquet", CHANNEL_COSTS)
-
-    def run(self) -> None:
-        """Sum the costs by channel."""
-        rows = sum_channel_costs(self.input().read(["channel_name", "cost"]))
-        self.output().write(rows, self.fingerprint())
-        self.done(f"{rows.num_rows} channels")
+    def check(self, day: dt.date, rows: list[pa.RecordBatch]) -> Extract:
+        """The good conversions of a day, and the bad ones."""
+        return check_conversions(day, rows)
 
 
-class SessionBlock(DayBlock):
-    """Consecutive days of sessions."""
+class ChannelCosts(DayExtract):
+    """The cost and the number of sessions of each channel on each day."""
 
-    stage = Sessions
+    folder, schema, source_table = "channel_costs", CHANNEL_COSTS, "session_costs"
+
+    def requires(self) -> list[Stage]:
+        """The days' sessions."""
+        return [self.clone(Sessions)]
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """The days' sessions."""
+        return dict(self.clone(Sessions).contents())
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Read all costs once, join them to the sessions, sum."""
+        sessions = self.clone(Sessions)
+        rejects: dict[dt.date, Mapping[str, Rejects]] = {}
+        rows = 0
+        with self.files.scratch() as folder, sql_session(self.files, self.memory_limit) as connection:
+            paths = {day: sessions.target(day).verified() for day in stale}
+            set_aside = {day: kept.read() for day in stale if (kept := sessions.rows_set_aside(day)) is not None}
+            summed = sum_channel_costs(self.places.source(), paths, set_aside, connection, folder)
+            for number, (day, extract, of_set_aside) in enumerate(summed, start=1):
+                rejects[day] = extract.rejects
+                rows += self.keep(day, extract, cost_notes(extract, of_set_aside), stale[day])
+                self.progress(number, len(stale))
+        self.refuse_bad_rows(rejects)
+        return counted(len(stale), rows)
 
 
-class ConversionBlock(DayBlock):
-    """Consecutive days of conversions."""
-
-    stage = Conversions
-
-
-class ChannelCostBlock(DayBlock):
-    """Consecutive days of channel costs."""
-
-    stage = ChannelCosts
-
-
-class UndatedRows(Stage):
+class UndatedRows(IntervalStage):
     """The rows whose date is malformed: they belong to no day, so they are looked for once per interval."""
 
-    date_interval = IntervalParameter()
+    version = 2
 
-    def requires(self) -> Stage:
+    def requires(self) -> list[Stage]:
         """The database has to be prepared."""
-        return InitDatabase()
+        return [self.clone(InitDatabase)]
 
-    def output(self) -> JsonTarget:
+    def parts(self) -> Sequence[Part]:
+        """One file."""
+        return ["undated_rows"]
+
+    def target(self, part: Part) -> JsonTarget:  # noqa: ARG002 - the only one
         """`<DATA_DIR>/undated_rows/<interval>.json`: per table, malformed date -> rows."""
-        return JsonTarget(data_root() / "undated_rows" / f"{self.date_interval}.json")
+        return JsonTarget(self.files, f"undated_rows/{self.date_interval}.json")
 
-    def run(self) -> None:
-        """Ask the source for every date it has."""
-        undated = undated_rows(source_database())
-        self.output().write(undated, self.fingerprint())
+    def inputs(self) -> Mapping[Part, Any]:
+        """Nothing that changes after they were looked for."""
+        return dict.fromkeys(self.parts())
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Ask the source for the dates that are none."""
+        undated = undated_rows(self.places.source())
         for table, dates in undated.items():
             if dates:
                 self.warn(
                     f"{table}: {sum(dates.values())} rows with a malformed date belong to no day and are not in "
                     f"any report: {', '.join(map(repr, [*dates][:5]))}; correct them in the source"
                 )
-        self.done("looked for rows without a day")
+        for part, fingerprint in stale.items():
+            self.target(part).write(undated, fingerprint)
+        return f"{sum(len(dates) for dates in undated.values()):,} malformed dates found"

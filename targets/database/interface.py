@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -18,20 +18,16 @@ class Connection(Protocol):
         """The rows of a query, cast to `schema`, which an empty answer needs to have types at all."""
         ...
 
+    def stream(self, sql: str, *values: Value) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The rows of a query in batches, while they are read; types as the database gives them."""
+        ...
+
     def execute(self, sql: str, *values: Value) -> None:
         """Run one statement that returns no rows."""
         ...
 
-    def query_each(self, sql: str, values: pa.Table) -> pa.Table:
-        """The rows of a query that is run once for each row of `values`, its parameters in the order of the columns."""
-        ...
-
-    def execute_each(self, sql: str, values: pa.Table) -> None:
-        """Run one statement once for each row of `values`."""
-        ...
-
-    def ingest(self, table: str, rows: pa.Table) -> None:
-        """Append rows to an existing table, columns matched by name."""
+    def ingest(self, table: str, rows: pa.Table | pa.RecordBatchReader, *, temporary: bool = False) -> None:
+        """Append rows to an existing table, columns matched by name; a temporary one is created."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -63,6 +59,10 @@ class Database(Protocol):
 
     def connect(self) -> AbstractContextManager[Connection]:
         """An open connection. Raises `DatabaseError`, also for a database that is not there: none is created."""
+        ...
+
+    def version(self) -> Hashable:
+        """What changes whenever the database does, as far as that can be told without opening it."""
         ...
 
     def exists(self) -> bool:

@@ -6,7 +6,7 @@ locks on a file. The driver is used below its DB-API layer, whose import costs m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,15 @@ class SqliteDatabase:
             opened.query("PRAGMA temp_store = MEMORY")  # a day's session ids: on disk they took half of a query's time
             yield opened
 
+    def version(self) -> Hashable:
+        """Inode, size and time of the file and of its write-ahead log."""
+        found = []
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            with suppress(OSError):
+                status = path.stat()
+                found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        return (str(self.path), *found)
+
     def exists(self) -> bool:
         """Whether there is a file, or a folder in its place."""
         return self.path.exists()
@@ -99,32 +108,30 @@ class _SqliteConnection:
         self._connection = connection
 
     def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
-        rows = self.query_each(sql, _one_row(values))
+        with self.stream(sql, *values) as batches:
+            rows = batches.read_all()
         if schema is None:
             return rows
         # An empty answer types every column int64.
         return rows.cast(schema) if rows.num_rows else schema.empty_table()
 
-    def query_each(self, sql: str, values: pa.Table) -> pa.Table:
-        if values.num_columns and not values.num_rows:  # the driver crashes on a stream without a batch
-            return pa.table({})
+    @contextmanager
+    def stream(self, sql: str, *values: Value) -> Iterator[pa.RecordBatchReader]:
         with self._statement(sql, values) as statement:
             stream, _ = statement.execute_query()
-            return pa.RecordBatchReader.from_stream(stream).read_all()
+            yield pa.RecordBatchReader.from_stream(stream)
 
     def execute(self, sql: str, *values: Value) -> None:
-        self.execute_each(sql, _one_row(values))
-
-    def execute_each(self, sql: str, values: pa.Table) -> None:
-        if values.num_columns and not values.num_rows:
-            return
         with self._statement(sql, values) as statement:
             statement.execute_update()
 
-    def ingest(self, table: str, rows: pa.Table) -> None:
+    def ingest(self, table: str, rows: pa.Table | pa.RecordBatchReader, *, temporary: bool = False) -> None:
         with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
-            statement.set_options(**{"adbc.ingest.target_table": table, "adbc.ingest.mode": "adbc.ingest.mode.append"})
-            statement.bind_stream(rows.to_reader())
+            mode = "create" if temporary else "append"
+            statement.set_options(**{"adbc.ingest.target_table": table, "adbc.ingest.mode": f"adbc.ingest.mode.{mode}"})
+            if temporary:
+                statement.set_options(**{"adbc.ingest.temporary": "true"})
+            statement.bind_stream(rows.to_reader() if isinstance(rows, pa.Table) else rows)
             statement.execute_update()
 
     @contextmanager
@@ -149,15 +156,12 @@ class _SqliteConnection:
         return tables
 
     @contextmanager
-    def _statement(self, sql: str, values: pa.Table) -> Iterator[adbc_driver_manager.AdbcStatement]:
+    def _statement(self, sql: str, values: tuple[Value, ...]) -> Iterator[adbc_driver_manager.AdbcStatement]:
         with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
             # The first batch decides the columns' types: 1,024 leading NULLs would otherwise be an error.
             statement.set_options(**{"adbc.sqlite.query.batch_rows": 65_536})
             statement.set_sql_query(sql)
-            if values.num_columns:
-                statement.bind_stream(values.to_reader())
+            if values:
+                one_row = pa.table({str(place): [value] for place, value in enumerate(values)})
+                statement.bind_stream(one_row.to_reader())
             yield statement
-
-
-def _one_row(values: tuple[Value, ...]) -> pa.Table:
-    return pa.table({str(place): [value] for place, value in enumerate(values)})

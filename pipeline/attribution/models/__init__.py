@@ -20,12 +20,13 @@ from pipeline.attribution.models.shapley import shapley
 from pipeline.attribution.models.time_decay import time_decay
 from pipeline.errors import ModelError
 from pipeline.model_options import ModelOptions
+from targets.text import JsonTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from pipeline.attribution.models.journeys import Credit
+    from targets.files import Files
 
 __all__ = [
     "EMBEDDED_MODELS",
@@ -34,7 +35,7 @@ __all__ = [
     "EmbeddedModel",
     "ihc_parameters",
     "load_model",
-    "trained_file",
+    "trained_parameters",
 ]
 
 IHC_API = "ihc-api"
@@ -66,17 +67,17 @@ EMBEDDED_MODELS: tuple[str, ...] = (IHC_LOCAL, *_COMPARISON_MODELS)
 
 
 def load_model(
-    name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OPTIONS, trained: Path | None = None
+    name: str, conv_type_id: str, options: ModelOptions = _DEFAULT_OPTIONS, files: Files | None = None
 ) -> EmbeddedModel:
     """The embedded model of this name.
 
-    The conversion type chooses the parameters of `ihc-local` alone, from those in the folder `trained` and the shipped
-    ones; the options concern the comparison models alone.
+    The conversion type chooses the parameters of `ihc-local` alone, from those trained in the data directory `files`
+    and the shipped ones; the options concern the comparison models alone.
 
     Raises `ModelError` for an unknown name, giving the nearest and all known, or an unknown conversion type.
     """
     if name == IHC_LOCAL:
-        parameters = ihc_parameters(conv_type_id, trained)
+        parameters = ihc_parameters(conv_type_id, files)
         return EmbeddedModel.of(IHC_LOCAL, IHC_LOCAL_VERSION, ihc_credit, {"parameters": parameters})
     if name not in _COMPARISON_MODELS:
         known = [*EMBEDDED_MODELS, IHC_API]
@@ -91,8 +92,8 @@ def load_model(
     return EmbeddedModel(excluding(excluded, model.credit), {**model.fingerprint, "excluding": excluded})
 
 
-def trained_file(trained: Path, conv_type_id: str) -> Path:
-    """Where the trained parameters of a conversion type are, in the folder `trained`.
+def trained_parameters(files: Files, conv_type_id: str) -> JsonTarget:
+    """`<DATA_DIR>/models/<conv_type_id>.json`, where the trained parameters of a conversion type are.
 
     Raises `ModelError` for one that cannot name a file, and for the one that stands for the shipped parameters.
     """
@@ -101,20 +102,25 @@ def trained_file(trained: Path, conv_type_id: str) -> Path:
             f"the conversion type {conv_type_id!r} cannot have trained parameters; set CONV_TYPE_ID (--conv-type-id) "
             f"to a name of letters, digits, '_', '-' and '.' other than {DEFAULT_CONV_TYPE!r}"
         )
-    return trained / f"{conv_type_id}.json"
+    return JsonTarget(files, f"models/{conv_type_id}.json")
 
 
-def ihc_parameters(conv_type_id: str, trained: Path | None = None) -> IhcParameters:
-    """The parameters of `ihc-local` for a conversion type, from the folder `trained` or as shipped.
+def ihc_parameters(conv_type_id: str, files: Files | None = None) -> IhcParameters:
+    """The parameters of `ihc-local` for a conversion type, from the data directory `files` or as shipped.
 
-    Raises `ModelError` if there are none, or if they cannot be used.
+    Raises `ModelError` if there are none, or if they are not as `TrainedModel` wrote them.
     """
     if conv_type_id == DEFAULT_CONV_TYPE:
         return IhcParameters.load(DEFAULT_PARAMETERS)
-    path = trained and trained_file(trained, conv_type_id)
-    if path and path.exists():
-        return IhcParameters.load(path)
-    raise ModelError(
-        f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; train them (task "
-        f"TrainedModel), set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or ATTRIBUTION_MODEL={IHC_API}"
-    )
+    target = trained_parameters(files, conv_type_id) if files else None
+    if target is None or not target.exists():
+        raise ModelError(
+            f"{IHC_LOCAL} has no trained parameters for the conversion type {conv_type_id!r}; train them (task "
+            f"TrainedModel), set CONV_TYPE_ID={DEFAULT_CONV_TYPE} for the shipped ones, or ATTRIBUTION_MODEL={IHC_API}"
+        )
+    if target.stamp() is None:
+        raise ModelError(
+            f"{target} is not as TrainedModel wrote it: it was edited or damaged, and nobody could tell what a report "
+            "rests on; delete it and train it again"
+        )
+    return IhcParameters.from_json(target.read_text(), str(target))

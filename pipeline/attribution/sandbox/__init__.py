@@ -1,5 +1,0 @@
-"""A server that speaks the API's wire format with the embedded model, and fails on demand."""
-
-from pipeline.attribution.sandbox.command import main
-
-__all__ = ["main"]

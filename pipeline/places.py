@@ -1,0 +1,55 @@
+"""Where a run reads and writes: source, result tables, data directory, API."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+from pipeline.settings import setting_in_force
+from targets.database import Database, open_database
+from targets.files import Files, LocalFiles
+
+
+@dataclass(frozen=True)
+class Places:
+    """The locations of a run; as text only a short identity of them, since URLs may hold passwords."""
+
+    database_url: str = field(repr=False)
+    results_database_url: str | None = field(repr=False)
+    data_dir: str = field(repr=False)
+    file_mode: int = field(repr=False)
+    api_url: str = field(repr=False)
+
+    @classmethod
+    def in_force(cls) -> Places:
+        """The locations by environment, luigi.cfg or default. Raises `SettingsError`."""
+        data_dir = setting_in_force("data_dir")
+        if "://" in data_dir:
+            raise SettingsError(
+                f"DATA_DIR is {data_dir!r}, but this version writes to local folders only; name a folder"
+            )
+        return cls(
+            database_url=setting_in_force("database_url"),
+            results_database_url=setting_in_force("results_database_url"),
+            data_dir=str(Path(data_dir).absolute()),
+            file_mode=setting_in_force("file_mode"),
+            api_url=setting_in_force("api_url"),
+        )
+
+    def __str__(self) -> str:
+        source = open_database(self.database_url).name if "://" in self.database_url else self.database_url
+        return hashlib.sha256(repr((source, self.data_dir)).encode()).hexdigest()[:8]
+
+    def source(self) -> Database:
+        """The source, read-only where the result tables live elsewhere. Raises `DatabaseError`."""
+        return open_database(self.database_url, read_only=self.results_database_url is not None)
+
+    def results(self) -> Database:
+        """The database of the result tables. Raises `DatabaseError`."""
+        return open_database(self.results_database_url or self.database_url)
+
+    def files(self, folder: str = "") -> Files:
+        """The data directory, or a folder in it."""
+        return LocalFiles(Path(self.data_dir) / folder, self.file_mode)

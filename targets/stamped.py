@@ -1,0 +1,111 @@
+"""Files with a stamp beside them: what they were made from, and the digest by which damage is found."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import luigi
+
+from targets.errors import UnreadableTargetError
+from targets.files import Files
+from targets.fingerprint import Stamp, digest
+
+_stamps: dict[tuple[Files, str], tuple[Hashable, Stamp | None]] = {}
+_verified: dict[tuple[Files, str], Hashable] = {}
+
+
+class StampedTarget(luigi.Target):
+    """A file and its sidecar `<name>.stamp`, which is written after it and removed before it is replaced."""
+
+    def __init__(self, files: Files, name: str) -> None:
+        self.files = files
+        self.name = name
+        self._sidecar = f"{name}.stamp"
+
+    def __repr__(self) -> str:
+        return self.files.where(self.name)
+
+    def exists(self) -> bool:
+        """Whether the file is there, whatever its stamp."""
+        return self.files.version(self.name) is not None
+
+    def stamp(self) -> Stamp | None:
+        """The stamp; None without file or sidecar, or if the sidecar is not as it was written."""
+        version = self.files.version(self._sidecar)
+        if version is None or not self.exists():
+            return None
+        known = _stamps.get((self.files, self.name))
+        if known is None or known[0] != version:
+            try:
+                known = (version, Stamp.from_json(self.files.read(self._sidecar)))
+            except OSError:
+                return None
+            _stamps[self.files, self.name] = known
+        return known[1]
+
+    def notes(self) -> Mapping[str, Any]:
+        """What the writer noted beside the content. Raises `UnreadableTargetError` without a stamp."""
+        return self._required_stamp().notes
+
+    def read_bytes(self) -> bytes:
+        """The file's bytes, as they were written. Raises `UnreadableTargetError` naming a file that is not."""
+        stamp = self._required_stamp()
+        version = self.files.version(self.name)
+        try:
+            content = self.files.read(self.name)
+        except OSError as error:
+            raise self.unreadable(error.strerror or str(error)) from error
+        if _verified.get((self.files, self.name)) != version:
+            if digest(content) != stamp.bytes:
+                raise self.unreadable("its bytes are not those that were written")
+            _verified[self.files, self.name] = version
+        return content
+
+    def verified(self) -> str:
+        """Where the file is, for an engine that reads it by itself. Raises `UnreadableTargetError` if it is damaged."""
+        if _verified.get((self.files, self.name)) != self.files.version(self.name) or not self.exists():
+            self.read_bytes()
+        return self.files.where(self.name)
+
+    def write_bytes(
+        self, content: bytes | memoryview, fingerprint: str, logical: str, notes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the file, then its sidecar. Raises `UnwritableTargetError`.
+
+        A kill in between leaves a file without a sidecar, which counts as missing.
+        """
+        stamp = Stamp(fingerprint, logical, digest(content), notes or {})
+        if self.stamp() == stamp and self._is_whole():
+            return
+        self.files.delete(self._sidecar)
+        self.files.write(self.name, content)
+        text = stamp.to_json()
+        self.files.write(self._sidecar, text)
+        _stamps[self.files, self.name] = (self.files.version(self._sidecar), Stamp.from_json(text))
+        _verified[self.files, self.name] = self.files.version(self.name)
+
+    def remove(self) -> None:
+        """Remove the file and its sidecar."""
+        self.files.delete(self._sidecar)
+        self.files.delete(self.name)
+
+    def unreadable(self, reason: str) -> UnreadableTargetError:
+        """The error for a file that cannot be used."""
+        return UnreadableTargetError(
+            f"{self} is truncated, damaged or not written by this pipeline ({' '.join(reason.split())}); "
+            "delete it and rerun, which builds it anew"
+        )
+
+    def _is_whole(self) -> bool:
+        try:
+            self.verified()
+        except UnreadableTargetError:
+            return False
+        return True
+
+    def _required_stamp(self) -> Stamp:
+        stamp = self.stamp()
+        if stamp is None:
+            raise self.unreadable("it or its .stamp is missing or damaged")
+        return stamp
