@@ -1,1 +1,85 @@
-"""The marketing-attribution pipeline: every task, found here by `luigi --module pipeline <Task>`."""
+"""The marketing-attribution pipeline: every task, found here by `luigi --module pipeline <Task>`.
+
+Importing it changes nothing in the process, unless the process is that command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pipeline.command import is_pipeline_command
+
+if TYPE_CHECKING:
+    from pipeline.attribution.tasks import Attribution, AttributionPlan
+    from pipeline.comparison.tasks import ModelComparison
+    from pipeline.explaining.tasks import ExplainConversion
+    from pipeline.journeys.tasks import Journeys
+    from pipeline.reporting.tasks import (
+        ChannelCredit,
+        ChannelReportingTable,
+        ConversionBooks,
+        Report,
+        StoredAttribution,
+    )
+    from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, UndatedRows
+    from pipeline.training.tasks import TrainedModel, TrainingSet
+
+__all__ = [
+    "Attribution",
+    "AttributionPlan",
+    "ChannelCosts",
+    "ChannelCredit",
+    "ChannelReportingTable",
+    "ConversionBooks",
+    "Conversions",
+    "ExplainConversion",
+    "InitDatabase",
+    "Journeys",
+    "ModelComparison",
+    "Report",
+    "Sessions",
+    "StoredAttribution",
+    "TrainedModel",
+    "TrainingSet",
+    "UndatedRows",
+]
+
+_MODULES = {
+    "pipeline.reporting.tasks": [
+        "Report",
+        "ChannelCredit",
+        "ChannelReportingTable",
+        "ConversionBooks",
+        "StoredAttribution",
+    ],
+    "pipeline.comparison.tasks": ["ModelComparison"],
+    "pipeline.explaining.tasks": ["ExplainConversion"],
+    "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
+    "pipeline.attribution.tasks": ["AttributionPlan", "Attribution"],
+    "pipeline.journeys.tasks": ["Journeys"],
+    "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "UndatedRows"],
+}
+_MODULE_OF = {task: module for module, tasks in _MODULES.items() for task in tasks}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a task class
+    """A task, imported when it is asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The tasks among the module's own names."""
+    return sorted({*globals(), *__all__})
+
+
+if is_pipeline_command(sys.argv):
+    # Arrow's own pool keeps memory that it no longer uses; it is chosen when pyarrow is first imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    from pipeline.command.install import install
+
+    install(sys.argv[1:], _MODULE_OF)

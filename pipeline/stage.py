@@ -57,6 +57,7 @@ class Stage(luigi.Task):
     places = PlacesParameter()
     retries = setting("retries")
     lock_seconds = setting("lock_seconds")
+    max_run_seconds = setting("max_run_seconds")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         super().__init__(*args, **kwargs)

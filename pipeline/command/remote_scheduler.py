@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-import luigi.configuration
 from luigi.rpc import RemoteScheduler, RPCError
 
-logger = logging.getLogger("luigi-interface.pipeline")
+from pipeline.command.luigi_defaults import exit_code
 
 _SECONDS_BETWEEN_FIRST_TRIES = 1  # a luigid that does not answer at the start within seconds will not answer
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -21,7 +17,7 @@ class UnreachableSchedulerError(SystemExit):
     """luigid does not answer: the command ends with the code for `not_run`, wherever it asked."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(luigi.configuration.get_config().getint("retcode", "not_run"))
+        super().__init__(exit_code("not_run"))
         self._url = url
 
     def __str__(self) -> str:
@@ -32,13 +28,12 @@ class UnreachableSchedulerError(SystemExit):
 
 
 class CommandScheduler(RemoteScheduler):
-    """Ends the command with the code for `not_run` and one line where luigid does not answer."""
+    """Raises `UnreachableSchedulerError` where luigid does not answer."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._patience = int(vars(self)["_rpc_retry_wait"])  # for one that has answered, and is perhaps being restarted
         self._rpc_retry_wait: int = min(self._patience, _SECONDS_BETWEEN_FIRST_TRIES)
-        self._has_said_so = False
         self._rpc_log_retries = False  # ten tracebacks say less than one line
 
     def _fetch(self, url_suffix: str, body: dict[str, Any]) -> str:
@@ -48,17 +43,6 @@ class CommandScheduler(RemoteScheduler):
         try:
             answer = str(super()._fetch(url_suffix, body))
         except RPCError:
-            error = UnreachableSchedulerError(self._url)
-            if not self._has_said_so:
-                logger.error("%s", error)  # noqa: TRY400 - the traceback says nothing more
-            self._has_said_so = True
-            raise error from None
+            raise UnreachableSchedulerError(self._url) from None
         self._rpc_retry_wait = self._patience
         return answer
-
-
-def create_remote_scheduler(_factory: object, url: str) -> RemoteScheduler:
-    """A scheduler for the `luigi` command; in another program Luigi's own, whose errors that program handles."""
-    program = Path(sys.argv[0])
-    is_command = program.name == "luigi" or program.parts[-2:] == ("luigi", "__main__.py")
-    return CommandScheduler(url) if is_command else RemoteScheduler(url)

@@ -1,0 +1,73 @@
+"""The command line: the tasks it names, its help, and one line for what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NoReturn
+
+from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
+
+from pipeline.command.luigi_defaults import exit_code
+
+_HELP = {"--help", "--help-all"}
+
+
+def tasks_named(arguments: Sequence[str], names: Collection[str]) -> list[str]:
+    """The tasks that stand in the arguments."""
+    return [argument for argument in arguments if argument in names]
+
+
+def parser_builder(
+    build: Callable[..., argparse.ArgumentParser], arguments: Sequence[str], tasks_to_list: Iterable[Any]
+) -> Callable[..., argparse.ArgumentParser]:
+    """Luigi's `build` with the tasks in its help, and with one line and the exit code for what is wrong."""
+
+    def build_parser(*positional: Any, **named: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - Luigi's arguments
+        parser = build(*positional, **named)
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.epilog = _list_tasks(tasks_to_list)
+        parser.error = _refuse_option  # type: ignore[method-assign]
+        if named:  # the parser that Luigi builds last, for the task it has found
+            _prepare_for(parser, named["root_task"], asks_for_help=bool(set(arguments) & _HELP))
+        return parser
+
+    return build_parser
+
+
+def _list_tasks(tasks: Iterable[Any]) -> str | None:
+    lines = [f"  {task.get_task_family():24}{(task.__doc__ or '').partition(chr(10))[0]}" for task in tasks]
+    if not lines:
+        return None
+    return "\n".join(["tasks:", *lines, "", "`luigi --module pipeline <Task> --help` lists the options of a task."])
+
+
+def _prepare_for(parser: argparse.ArgumentParser, name: str | None, *, asks_for_help: bool) -> None:
+    if name is None:
+        if not asks_for_help:
+            _refuse("no task is named; `luigi --module pipeline --help` lists them")
+        return
+    for action in parser._actions:  # noqa: SLF001 - each option of the task has a second name
+        if any(option.startswith(f"--{name}-") for option in action.option_strings):
+            action.help = argparse.SUPPRESS
+    try:
+        Register.get_task_cls(name)
+    except TaskClassAmbigiousException:
+        families = Register._reg  # noqa: SLF001 - the register itself forgets which classes share a name
+        classes = {f"{task.__module__}.{task.__qualname__}" for task in families if task.get_task_family() == name}
+        _refuse(
+            f"several tasks are called {name} ({', '.join(sorted(classes))}); rename yours, or give its class a "
+            "task_namespace"
+        )
+    except TaskClassException as error:
+        _refuse(f"{error}; `luigi --module pipeline --help` lists all tasks")
+
+
+def _refuse_option(message: str) -> NoReturn:
+    _refuse(f"{message}; `luigi --module pipeline <Task> --help` lists the options of a task")
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"ERROR: {' '.join(message.split())}\n")
+    sys.exit(exit_code("unhandled_exception"))
