@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.attribution.models.ihc import memberships
 from pipeline.attribution.models.ihc_parameters import IhcParameters
+from pipeline.attribution.models.journey_arithmetic import lasts, shares
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.models.segments import lasts, shares
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.attribution.models.journey_arithmetic import SECONDS_PER_HOUR, firsts, hours_left, journey_sums, lasts
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.models.segments import SECONDS_PER_HOUR, each_session, firsts, hours_left, journey_sums, lasts
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,4 @@ class Evidence:
 
 def with_several_sessions(journeys: JourneyArrays) -> JourneyArrays:
     """The journeys that have more than one session."""
-    several = journeys.lengths > 1
-    rows = each_session(several, journeys)
-    return JourneyArrays(
-        starts=np.append(0, np.cumsum(journeys.lengths[several])).astype(np.int64),
-        time=journeys.time[rows],
-        channel=journeys.channel[rows],
-        channels=journeys.channels,
-        holder=journeys.holder[rows],
-        closer=journeys.closer[rows],
-    )
+    return journeys.take(journeys.lengths > 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.attribution.models.segments import each_session, journey_sums, shares, without_phases
+from pipeline.attribution.models.journey_arithmetic import each_session, journey_sums, shares, without_phases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

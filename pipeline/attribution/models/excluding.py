@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.attribution.models.journey_arithmetic import each_session, journey_sums
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
-from pipeline.attribution.models.segments import each_session, journey_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.attribution.models.segments import all_to, firsts
+from pipeline.attribution.models.journey_arithmetic import all_to, firsts
 
 if TYPE_CHECKING:
     from pipeline.attribution.models.journeys import Credit, JourneyArrays

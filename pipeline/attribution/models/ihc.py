@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.attribution.models.blocks import in_blocks
+from pipeline.attribution.models.credit_in_blocks import in_blocks
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
-from pipeline.attribution.models.journeys import Credit
-from pipeline.attribution.models.segments import (
+from pipeline.attribution.models.journey_arithmetic import (
     SECONDS_PER_HOUR,
     each_session,
     firsts,
@@ -25,6 +24,7 @@ from pipeline.attribution.models.segments import (
     lasts,
     shares,
 )
+from pipeline.attribution.models.journeys import Credit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

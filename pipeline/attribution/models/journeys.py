@@ -58,6 +58,20 @@ class JourneyArrays:
         """The journey of each session, int64, counting from 0."""
         return np.repeat(np.arange(len(self.starts) - 1), self.lengths)
 
+    def take(self, journeys: NDArray[np.bool_] | NDArray[np.int64]) -> JourneyArrays:
+        """Some of the journeys, by a mask or by their numbers, in the order of these; `channels` stay as they are."""
+        lengths = self.lengths[journeys]
+        starts = np.append(0, np.cumsum(lengths)).astype(np.int64)
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[:-1][journeys] - starts[:-1], lengths)
+        return JourneyArrays(
+            starts=starts,
+            time=self.time[rows],
+            channel=self.channel[rows],
+            channels=self.channels,
+            holder=self.holder[rows],
+            closer=self.closer[rows],
+        )
+
 
 @dataclass(frozen=True)
 class Credit:

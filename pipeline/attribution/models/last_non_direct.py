@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.attribution.models.segments import all_to, firsts, lasts
+from pipeline.attribution.models.journey_arithmetic import all_to, firsts, lasts
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.attribution.models.segments import each_session, without_phases
+from pipeline.attribution.models.journey_arithmetic import each_session, without_phases
 
 if TYPE_CHECKING:
     from pipeline.attribution.models.journeys import Credit, JourneyArrays

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.attribution.models.by_channel import share_by_channel
-from pipeline.attribution.models.segments import each_session, firsts, lasts
+from pipeline.attribution.models.journey_arithmetic import each_session, firsts, lasts
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_STATES = 2000
 """The solve takes the cube of the states in time and the square in memory: here seconds and 100 MB."""
 
 
-def markov(journeys: JourneyArrays, *, order: int, null_paths: JourneyArrays | None = None) -> Credit:
+def markov(journeys: JourneyArrays, *, order: int) -> Credit:
     """Each conversion split over its channels in proportion to their removal effects.
 
     A journey gives only to channels that it met. A channel's total is therefore not quite the textbook's
@@ -35,22 +35,19 @@ def markov(journeys: JourneyArrays, *, order: int, null_paths: JourneyArrays | N
     >>> markov(journeys_of("AB", "A"), order=1).ihc.round(12).tolist()  # effects: A 1, B 1/2
     [0.666666666667, 0.333333333333, 1.0]
     """
-    effects = removal_effects(journeys, order=order, null_paths=null_paths)
+    effects = removal_effects(journeys, order=order)
     return share_by_channel(journeys, np.array([effects[name] for name in journeys.channels], np.float64))
 
 
-def removal_effects(
-    journeys: JourneyArrays, *, order: int, null_paths: JourneyArrays | None = None
-) -> dict[str, float]:
+def removal_effects(journeys: JourneyArrays, *, order: int) -> dict[str, float]:
     """The share of conversions, 0 to 1, that the chain loses without each channel.
 
-    A state of the chain is the last `order` channels. `null_paths` are walks that end without a conversion.
-    The chain is solved, not simulated.
+    A state of the chain is the last `order` channels. The chain is solved, not simulated.
 
     >>> from pipeline.attribution.models.paths import journeys_of
-    >>> effects = removal_effects(journeys_of("AB", "B"), order=1, null_paths=journeys_of("A"))
-    >>> {name: round(effect, 12) for name, effect in effects.items()}  # without A: 1/3 convert; before: 2/3
-    {'A': 0.5, 'B': 1.0}
+    >>> effects = removal_effects(journeys_of("AB", "B", "A"), order=1)
+    >>> {name: round(effect, 12) for name, effect in effects.items()}  # without A 1/3 convert, without B 1/3
+    {'A': 0.666666666667, 'B': 0.666666666667}
 
     Raises `ModelError` if the order is below 1, or so high that there are more than `MAX_STATES` states.
     """
@@ -58,7 +55,7 @@ def removal_effects(
         raise ModelError(f"markov: the order is {order}; set it to at least 1")
     if not len(journeys.time):
         return dict.fromkeys(journeys.channels, 0.0)
-    chain = _chain(journeys, null_paths, order)
+    chain = _chain(journeys, order)
     everyone = np.ones(len(chain.converting), dtype=np.bool_)
     whole = chain.conversion_rate(everyone)
     without = (chain.conversion_rate(chain.newest != code) for code in range(len(chain.channels)))
@@ -82,42 +79,35 @@ class _Chain:
         return float(rates[0])
 
 
-def _chain(journeys: JourneyArrays, null_paths: JourneyArrays | None, order: int) -> _Chain:
-    walks = [journeys] if null_paths is None else [journeys, null_paths]
-    channels = tuple(dict.fromkeys(name for walk in walks for name in walk.channels))
-    base = len(channels) + 1
+def _chain(journeys: JourneyArrays, order: int) -> _Chain:
+    base = len(journeys.channels) + 1
     if base**order > np.iinfo(np.int64).max:
-        raise ModelError(f"markov: order {order} is too high for {len(channels)} channels; set a lower one")
-    histories = [_histories(walk, channels, order) for walk in walks]
-    states = np.unique(np.concatenate([[0], *map(np.unique, histories)]))
+        raise ModelError(f"markov: order {order} is too high for {base - 1} channels; set a lower one")
+    history = _histories(journeys, order)
+    states = np.unique(np.append(0, history))
     if len(states) > MAX_STATES:
         raise ModelError(f"markov: order {order} has {len(states)} states, more than {MAX_STATES}; set a lower order")
-    moves = np.zeros((len(states), len(states)))
-    ends = np.zeros((len(walks), len(states)))
-    for number, (walk, history) in enumerate(zip(walks, histories, strict=True)):
-        arriving = np.searchsorted(states, history)
-        leaving = np.roll(arriving, 1)
-        leaving[firsts(walk)] = 0
-        moves += np.bincount(leaving * len(states) + arriving, minlength=moves.size).reshape(moves.shape)
-        ends[number] = np.bincount(arriving[lasts(walk)], minlength=len(states))
-    departures = moves.sum(axis=1) + ends.sum(axis=0)
+    arriving = np.searchsorted(states, history)
+    leaving = np.roll(arriving, 1)
+    leaving[firsts(journeys)] = 0
+    size = len(states)
+    moves = np.bincount(leaving * size + arriving, minlength=size * size).reshape(size, size).astype(np.float64)
+    ends = np.bincount(arriving[lasts(journeys)], minlength=size).astype(np.float64)
+    departures = moves.sum(axis=1) + ends
     return _Chain(
-        channels=channels,
+        channels=journeys.channels,
         newest=states % base - 1,
         moving=moves / departures[:, np.newaxis],
-        converting=ends[0] / departures,
+        converting=ends / departures,
     )
 
 
-def _histories(walk: JourneyArrays, channels: tuple[str, ...], order: int) -> NDArray[np.int64]:
+def _histories(journeys: JourneyArrays, order: int) -> NDArray[np.int64]:
     """Each session's last `order` channels, its own included, as digits of a number; 0 before the first."""
-    digit_of = {name: digit for digit, name in enumerate(channels, 1)}
-    digits = np.array([digit_of[name] for name in walk.channels], dtype=np.int64)[walk.channel]
-    if order == 1:
-        return digits
-    position = np.arange(len(digits)) - each_session(firsts(walk), walk)
+    digits = journeys.channel.astype(np.int64) + 1
+    position = np.arange(len(digits)) - each_session(firsts(journeys), journeys)
     history = digits.copy()
     for lag in range(1, order):
         earlier = np.where(position >= lag, np.roll(digits, lag), 0)
-        history += earlier * (len(channels) + 1) ** lag
+        history += earlier * (len(journeys.channels) + 1) ** lag
     return history

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.attribution.models.journey_arithmetic import SECONDS_PER_HOUR
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.models.segments import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.attribution.models.segments import each_session, firsts, lasts, shares, without_phases
+from pipeline.attribution.models.journey_arithmetic import each_session, firsts, lasts, shares, without_phases
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.attribution.models.ihc_parameters import PhaseTriple
+from pipeline.attribution.models.journey_arithmetic import each_session, journey_sums, shares
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
-from pipeline.attribution.models.segments import each_session, journey_sums, shares
 from pipeline.errors import SettingsError
 
 Direction = Literal["any_session", "earlier_sessions_only", "later_sessions_only"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.attribution.models.by_channel import share_by_channel
-from pipeline.attribution.models.rate_game import MAX_CHANNELS, RateGame, ShapleyValue
-from pipeline.attribution.models.segments import firsts
+from pipeline.attribution.models.conversion_rate_game import MAX_CHANNELS, RateGame, ShapleyValue
+from pipeline.attribution.models.journey_arithmetic import firsts
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def shapley(journeys: JourneyArrays, *, null_paths: JourneyArrays | None = None)
 def channel_values(journeys: JourneyArrays, null_paths: JourneyArrays) -> dict[str, ShapleyValue]:
     """Each channel's Shapley value for the conversion rate.
 
-    Exact up to `rate_game.EXACT_CHANNELS` channels, sampled beyond. Raises `ModelError` for more than
-    `rate_game.MAX_CHANNELS`.
+    Exact up to `conversion_rate_game.EXACT_CHANNELS` channels, sampled beyond. Raises `ModelError` for more than
+    `conversion_rate_game.MAX_CHANNELS`.
 
     >>> from pipeline.attribution.models.paths import journeys_of
     >>> values = channel_values(journeys_of("A", "AB"), null_paths=journeys_of("A", "B"))

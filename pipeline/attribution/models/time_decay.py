@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.attribution.models.segments import hours_left, shares, without_phases
+from pipeline.attribution.models.journey_arithmetic import hours_left, shares, without_phases
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:

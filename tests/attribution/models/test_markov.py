@@ -11,19 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journey_cases import PATHS, RANDOM
 
-from pipeline.attribution.models.markov import markov, removal_effects
+from pipeline.attribution.models.markov import removal_effects
 from pipeline.attribution.models.paths import journeys_of
 from pipeline.errors import ModelError
 
 
-def conversion_rate(paths: list[str], null_paths: list[str], order: int, removed: str = "") -> Fraction:
+def conversion_rate(paths: list[str], order: int, removed: str = "") -> Fraction:
     """The probability that a walk from the start converts, by Gauss-Jordan elimination in fractions."""
     moves: dict[str, Counter[str]] = {}
-    for end, walks in (("(conversion)", paths), ("(null)", null_paths)):
-        for walk in walks:
-            states = ["", *(walk[max(0, i - order + 1) : i + 1] for i in range(len(walk))), end]
-            for here, there in pairwise(states):
-                moves.setdefault(here, Counter())[there] += 1
+    for walk in paths:
+        states = ["", *(walk[max(0, i - order + 1) : i + 1] for i in range(len(walk))), "(conversion)"]
+        for here, there in pairwise(states):
+            moves.setdefault(here, Counter())[there] += 1
     states = [state for state in moves if not (removed and removed in state)]
     rows = []
     for here in states:
@@ -42,15 +41,13 @@ def conversion_rate(paths: list[str], null_paths: list[str], order: int, removed
 
 
 @RANDOM
-@given(PATHS, PATHS | st.just([]), st.integers(1, 3))
-def test_effects_are_those_of_exact_elimination(paths: list[str], null_paths: list[str], order: int) -> None:
-    effects = removal_effects(
-        journeys_of(*paths), order=order, null_paths=journeys_of(*null_paths) if null_paths else None
-    )
-    assert set(effects) == set("".join(paths + null_paths))
-    whole = conversion_rate(paths, null_paths, order)
+@given(PATHS, st.integers(1, 3))
+def test_effects_are_those_of_exact_elimination(paths: list[str], order: int) -> None:
+    effects = removal_effects(journeys_of(*paths), order=order)
+    assert set(effects) == set("".join(paths))
+    whole = conversion_rate(paths, order)
     for channel, effect in effects.items():
-        expected = 1 - conversion_rate(paths, null_paths, order, channel) / whole
+        expected = 1 - conversion_rate(paths, order, channel) / whole
         assert effect == pytest.approx(float(expected), abs=1e-9)
         assert 0 <= effect <= 1
 
@@ -62,14 +59,8 @@ def test_an_order_as_long_as_the_journeys_is_the_share_of_journeys_with_the_chan
     assert removal_effects(journeys_of(*paths), order=5) == pytest.approx(shares, abs=1e-12)
 
 
-def test_a_channel_that_is_only_in_null_paths_can_go_without_loss() -> None:
-    effects = removal_effects(journeys_of("A"), order=1, null_paths=journeys_of("B", "B"))
-    assert effects == {"A": 1.0, "B": 0.0}
-    assert markov(journeys_of("A"), order=1, null_paths=journeys_of("B", "B")).ihc.tolist() == [1.0]
-
-
-def test_null_paths_without_journeys() -> None:
-    assert removal_effects(journeys_of(), order=1, null_paths=journeys_of("A")) == {}
+def test_without_journeys_there_are_no_effects() -> None:
+    assert removal_effects(journeys_of(), order=1) == {}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ MODELS: dict[str, Model] = {name: load_model(name, "default").credit for name in
 MODELS |= {f"{name} without two channels": excluding(CHANNELS[:2], model) for name, model in MODELS.items()}
 MODELS |= {
     "markov of order 2": partial(markov, order=2),
-    "markov with null paths": partial(markov, order=1, null_paths=NULL_PATHS),
     "shapley with null paths": partial(shapley, null_paths=NULL_PATHS),
 }
 

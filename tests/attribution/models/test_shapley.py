@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from journey_cases import PATHS, RANDOM
 
-from pipeline.attribution.models import rate_game
+from pipeline.attribution.models import conversion_rate_game
+from pipeline.attribution.models.conversion_rate_game import RateGame
 from pipeline.attribution.models.paths import journeys_of
-from pipeline.attribution.models.rate_game import RateGame
 from pipeline.attribution.models.shapley import channel_values, shapley
 from pipeline.errors import ModelError
 
@@ -87,12 +87,12 @@ def test_the_sample_is_within_its_error() -> None:
 
 def test_beyond_the_exact_channels_it_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     game = random_game(21)
-    assert game.shapley_values() == game.sampled_values(rate_game.PERMUTATIONS)
+    assert game.shapley_values() == game.sampled_values(conversion_rate_game.PERMUTATIONS)
     assert all(error > 0 for _, error in game.shapley_values())
-    monkeypatch.setattr(rate_game, "EXACT_CHANNELS", 21)
+    monkeypatch.setattr(conversion_rate_game, "EXACT_CHANNELS", 21)
     exact = np.array(game.shapley_values())
     assert (exact[:, 1] == 0).all()
-    sampled = np.array(game.sampled_values(rate_game.PERMUTATIONS))
+    sampled = np.array(game.sampled_values(conversion_rate_game.PERMUTATIONS))
     assert (np.abs(sampled[:, 0] - exact[:, 0]) <= 4 * sampled[:, 1]).all()
 
 

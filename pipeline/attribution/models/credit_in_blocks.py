@@ -23,21 +23,8 @@ def in_blocks(journeys: JourneyArrays, credit: Callable[[JourneyArrays], Credit]
     edges = np.unique(np.minimum(cuts, len(starts) - 1)).tolist()
     columns = np.empty((4, len(journeys.time)))
     for first, after in itertools.pairwise(edges):
-        part = credit(_some(journeys, first, after))
+        part = credit(journeys.take(np.arange(first, after)))
         of_part = slice(starts[first], starts[after])
         columns[:, of_part] = part.initializer, part.holder, part.closer, part.ihc
     initializer, holder, closer, ihc = columns
     return Credit(initializer=initializer, holder=holder, closer=closer, ihc=ihc)
-
-
-def _some(journeys: JourneyArrays, first: int, after: int) -> JourneyArrays:
-    """The journeys from `first` up to and without `after`."""
-    rows = slice(journeys.starts[first], journeys.starts[after])
-    return JourneyArrays(
-        starts=journeys.starts[first : after + 1] - journeys.starts[first],
-        time=journeys.time[rows],
-        channel=journeys.channel[rows],
-        channels=journeys.channels,
-        holder=journeys.holder[rows],
-        closer=journeys.closer[rows],
-    )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.attribution.models import blocks
-from pipeline.attribution.models.blocks import in_blocks
+from pipeline.attribution.models import credit_in_blocks
+from pipeline.attribution.models.credit_in_blocks import in_blocks
 from pipeline.attribution.models.linear import linear
 from pipeline.attribution.models.paths import journeys_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 10, 11])
 def test_blocks_are_of_whole_journeys_and_leave_none_out(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", size)
+    monkeypatch.setattr(credit_in_blocks, "BLOCK", size)
     seen: list[list[str]] = []
 
     def credit(part: JourneyArrays) -> Credit:
