@@ -15,28 +15,6 @@ _OWNER_ALONE = 0o600
 
 @contextmanager
 def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
-    """A temporary path beside `path`; what the block wrote there becomes `path`, durably, when the block ends.
-
-    The file has the permission bits `mode`. After an exception nothing is left. After SIGKILL the temporary file is left
-    and the next write into the folder removes it. Processes that write the same path at once each write a whole file; the
-    last rename stays.
-    """
-    make_folder(path.parent, mode)
-    sweep(path.parent)
-    temporary, descriptor = _create_locked(path)
-    try:
-        yield temporary
-        temporary.chmod(mode)
-        fsync(temporary)
-        temporary.replace(path)
-        fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-@contextmanager
-def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
     """A temporary file beside `path`, which becomes `path` with these permission bits, durably, when the block ends.
 
     After an exception nothing is left. After SIGKILL the temporary file is left and the next write into the folder
@@ -47,8 +25,8 @@ def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
     temporary, descriptor = _create_locked(path)
     try:
         yield temporary
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
+        temporary.chmod(mode)
+        fsync(temporary)
         temporary.replace(path)
         fsync(path.parent)
     finally:

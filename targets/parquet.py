@@ -27,14 +27,11 @@ class ParquetTarget(StampedTarget):
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, with the target's columns or some of them. Raises `UnreadableTargetError`."""
         content = self.read_bytes()
+        wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         try:
-            return pq.read_table(
-                pa.BufferReader(content),
-                columns=None if columns is None else list(columns),
-                schema=self.schema,
-                use_threads=False,
-            ).replace_schema_metadata(None)
-        except (pa.ArrowException, OSError) as error:
+            rows = pq.ParquetFile(pa.BufferReader(content)).read(wanted.names, use_threads=False)
+            return rows.select(wanted.names).replace_schema_metadata(None).cast(wanted)
+        except (pa.ArrowException, OSError, KeyError) as error:
             raise self.unreadable(str(error)) from error
 
     def write(self, rows: pa.Table, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:

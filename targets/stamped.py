@@ -64,7 +64,8 @@ class StampedTarget(luigi.Target):
 
     def verified(self) -> str:
         """Where the file is, for an engine that reads it by itself. Raises `UnreadableTargetError` if it is damaged."""
-        if _verified.get((self.files, self.name)) != self.files.version(self.name) or not self.exists():
+        self._required_stamp()
+        if _verified.get((self.files, self.name)) != self.files.version(self.name):
             self.read_bytes()
         return self.files.where(self.name)
 

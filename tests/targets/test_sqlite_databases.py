@@ -237,25 +237,6 @@ def test_values_go_in_and_come_out(path: Path, value: str | float | None) -> Non
         assert connection.query("SELECT ? AS value", value)["value"].to_pylist() == [value]
 
 
-def test_a_statement_runs_for_each_row_of_values(path: Path) -> None:
-    with open_file(path).connect() as connection:
-        connection.execute_each(
-            "INSERT INTO sales VALUES (?, ?)", pa.table({"name": ["a", "b", "c"], "amount": [1.0, 2.0, 3.0]})
-        )
-        connection.execute_each("DELETE FROM sales WHERE name = ?", pa.table({"name": ["a", "d"]}))
-        found = connection.query_each("SELECT amount FROM sales WHERE name = ?", pa.table({"name": ["c", "a", "b"]}))
-    assert found["amount"].to_pylist() == [3.0, 2.0]
-
-
-def test_a_statement_for_no_values_does_nothing(path: Path) -> None:
-    nothing = pa.table({"name": pa.array([], pa.string())})
-    add(open_file(path), "there")
-    with open_file(path).connect() as connection:
-        connection.execute_each("DELETE FROM sales WHERE name <> ?", nothing)
-        assert connection.query_each("SELECT * FROM sales WHERE name <> ?", nothing).num_rows == 0
-    assert names(open_file(path)) == ["there"]
-
-
 def test_ingest_matches_columns_by_name(path: Path) -> None:
     database = open_file(path)
     with database.connect() as connection:
