@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_is_over = threading.Event()
+from luigi.worker import fork_lock
+
+_LONGEST_FORK = 2.0  # seconds
 
 
 @contextmanager
@@ -21,7 +22,6 @@ def time_limit(seconds: float, last_words: Callable[[], str], code: int) -> Iter
     if not seconds:
         yield
         return
-    os.register_at_fork(after_in_child=lambda: os._exit(code) if _is_over.is_set() else None)
     timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), _end, (last_words, code))
     timer.daemon = True
     timer.start()
@@ -32,12 +32,11 @@ def time_limit(seconds: float, last_words: Callable[[], str], code: int) -> Iter
 
 
 def _end(last_words: Callable[[], str], code: int) -> None:
-    _is_over.set()
+    fork_lock.acquire(timeout=_LONGEST_FORK)  # Luigi forks no more workers
     try:
-        for _ in range(2):  # one may have been forked while the others were listed
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            time.sleep(0.1)
-        os.write(2, last_words().encode(errors="backslashreplace"))  # sys.stderr may be held by the thread that hangs
+        words = last_words().encode(errors="backslashreplace")
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        os.write(2, words)  # sys.stderr may be held by a thread that hangs
     finally:
         os._exit(code)
