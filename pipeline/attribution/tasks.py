@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.choice import ModelChoice
 from pipeline.attribution.schema import CREDIT
-from pipeline.journeys.tasks import Journeys, JourneySettings
+from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import setting
 from pipeline.stage import RUN, Part, Stage, counted
@@ -37,7 +37,7 @@ _API_SETTINGS = (
 )
 
 
-class ModelSettings(JourneySettings):
+class CreditOptions(JourneyOptions):
     """The settings that decide which credit a session gets, and how the API is asked."""
 
     model = setting("model")
@@ -96,6 +96,10 @@ class ModelSettings(JourneySettings):
     def generation(self, store: AnswerStore) -> int:
         """The least generation of answers that this run may use: with `refresh`, one of its own."""
         return store.begin_refresh(RUN) if self.refresh else 0
+
+
+class ModelSettings(CreditOptions, JourneySettings):
+    """These settings with an interval."""
 
 
 class Attribution(ModelSettings):

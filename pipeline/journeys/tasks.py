@@ -21,7 +21,7 @@ _first_days: dict[Hashable, dt.date | None] = {}
 """The first day of a source of this version: asked many times a run."""
 
 
-class JourneySettings(IntervalStage):
+class JourneyOptions(Stage):
     """The settings that decide which sessions a journey has."""
 
     bad_rows = setting("bad_rows")
@@ -37,6 +37,10 @@ class JourneySettings(IntervalStage):
             "max_sessions": self.max_sessions,
             "after_previous_conversion": self.after_previous_conversion,
         }
+
+
+class JourneySettings(JourneyOptions, IntervalStage):
+    """These settings with an interval, and what they make it reach back to."""
 
     def first_day_reached(self, conversion_day: dt.date) -> dt.date:
         """The first day whose sessions a conversion of a day can reach. Raises `SourceError`, `DatabaseError`."""
