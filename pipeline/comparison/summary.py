@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 
 def render_comparison(
-    comparison: pd.DataFrame, correlations: pd.DataFrame, sensitivity: pd.DataFrame, title: str, files: Sequence[Path]
+    comparison: pd.DataFrame, correlations: pd.DataFrame, sensitivity: pd.DataFrame, title: str, files: Sequence[str]
 ) -> str:
     """Orders by channel and model, the models' likeness to the primary, and what other windows would change."""
     primary, models = comparison["model"].iloc[0] if len(comparison) else "", comparison["model"].unique()
@@ -26,7 +25,7 @@ def render_comparison(
     if len(moved):
         moved.index = pd.Index([f"{days} days" if days else "no limit" for days in moved.index])
         parts += ["largest change of a channel's share under another look-back window: " + _listed(moved, "{:.1%}"), ""]
-    return "\n".join([*parts, *map(str, files), ""])
+    return "\n".join([*parts, *files, ""])
 
 
 def _listed(values: pd.Series[float], form: str) -> str:

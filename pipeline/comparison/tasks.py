@@ -1,37 +1,106 @@
-"""The comparison of models as stages: a table, its CSV, rank correlations, sensitivity to the look-back window."""
+"""The comparison of models as a stage, and each day's credit under other look-back windows."""
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.in_force import embedded_model, model_identity
 from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, load_model
-from pipeline.attribution.tasks import Attribution
-from pipeline.comparison.bootstrap import Day
+from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
-from pipeline.days import days_between, days_of
 from pipeline.errors import ModelError
 from pipeline.journeys.build import build_journeys
-from pipeline.journeys.tasks import Journeys, first_day_of_window
-from pipeline.reporting.interval_stage import IntervalStage
-from pipeline.reporting.tasks import ChannelReport
-from pipeline.source.tasks import Conversions, Sessions
-from pipeline.stage import ModelSettings, Stage, data_root
+from pipeline.journeys.tasks import Journeys
+from pipeline.reporting.daily_tasks import ChannelCredit
+from pipeline.source.tasks import ChannelCosts, Conversions, Sessions
+from pipeline.sql_session import sql_session
+from pipeline.stage import Part, Stage, counted
+from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.comparison.bootstrap import Day
+
+MODELS = "models.parquet"
+MODELS_CSV = "models.csv"
+RANK_CORRELATIONS = "rank_correlations.csv"
+LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
+
+
+class LookbackCredit(ModelSettings):
+    """The credit of each conversion day by channel under each look-back window, whatever window the run has."""
+
+    def requires(self) -> list[Stage]:
+        """What journeys without a limit are built from."""
+        return self._without_limit.requires()
+
+    def target(self, part: Part) -> ParquetTarget:
+        """`<DATA_DIR>/lookback_credit/<model>-<6 hex digits>/<day>.parquet`."""
+        return ParquetTarget(self.files, f"lookback_credit/{self.choice.folder()}/{part}.parquet", LOOKBACK_CREDIT)
+
+    @property
+    def lock_name(self) -> str:
+        """One run a model."""
+        return f"LookbackCredit-{self.choice.folder()}"
+
+    def settings(self) -> Mapping[str, Any]:
+        """What determines a journey, and what the model is."""
+        return {**self._without_limit.journey_settings(), "model": self.choice.identity()}
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """Of each day its conversions, and all sessions (and conversions) that it reaches back to."""
+        return self._without_limit.inputs()
+
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """One query over all days that lack, whose journeys are kept nowhere; the windows cut them."""
+        from pipeline.comparison.lookback import credit_by_window
+
+        model, days = self.choice.load(), sorted(day for day in self.days if day in stale)
+
+        def write(day: Part, journeys: pa.Table) -> int:
+            credit = credit_by_window(journeys, model)
+            self.target(day).write(credit, stale[day])
+            return credit.num_rows
+
+        with sql_session(self.files, self.memory_limit) as connection:
+            reached = self._without_limit.reached
+            sessions, conversions = reached(Sessions), reached(Conversions)
+            first = self._without_limit.first_day_reached(days[0])
+            window = [day for day in sessions.days if first <= day <= days[-1]]
+            journeys = build_journeys(
+                connection,
+                [conversions.target(day).verified() for day in days],
+                [sessions.target(day).verified() for day in window],
+                [conversions.target(day).verified() for day in window if self.after_previous_conversion],
+                days,
+                lookback_days=0,
+                max_sessions=self.max_sessions,
+            )
+            return counted(len(days), sum(self.each(journeys, write, len(days))), "channels in windows")
+
+    @property
+    def _without_limit(self) -> Any:  # noqa: ANN401 - Journeys
+        return self.clone(Journeys, lookback_days=0)
+
 
 class ModelsParameter(luigi.Parameter):
-    """Names of models with commas between them."""
+    """Names of models, as text with commas between them."""
 
     def parse(self, value: str) -> tuple[str, ...]:
-        """The names. Raises `ModelError` if one is unknown or there is none."""
-        models = tuple(dict.fromkeys(name for name in map(str.strip, value.split(",")) if name))
+        """The names in a text."""
+        return tuple(name for name in map(str.strip, value.split(",")) if name)
+
+    def normalize(self, value: Sequence[str] | str) -> tuple[str, ...]:
+        """The names, each once. Raises `ModelError` if one is unknown or there is none."""
+        models = tuple(dict.fromkeys(self.parse(value) if isinstance(value, str) else value))
         if not models:
             raise ModelError(f"--models names no model; known are {', '.join([*EMBEDDED_MODELS, IHC_API])}")
         for name in models:
@@ -44,204 +113,132 @@ class ModelsParameter(luigi.Parameter):
         return ",".join(value)
 
 
-class ComparisonStage(IntervalStage):
-    """A stage over the same journeys as several models see them, beside the primary one, which is `model`."""
-
-    models = ModelsParameter(default=EMBEDDED_MODELS, description="the models to compare, with commas between them")
-
-    def compared(self) -> list[str]:
-        """The models, the primary first."""
-        return [self.model, *(model for model in self.models if model != self.model)]
-
-    def reports(self) -> dict[str, IntervalStage]:
-        """Each model's channel report."""
-        return {model: self.clone(ChannelReport, model=model) for model in self.compared()}
-
-    def file(self, name: str) -> Path:
-        """`<DATA_DIR>/comparison/<primary model>/<interval>/<name>`."""
-        return data_root() / "comparison" / self.model / str(self.date_interval) / name
-
-
-class ComparedChannels(ComparisonStage):
-    """`models.parquet`: the figures of each channel by each model, their intervals, and what sets them apart."""
-
-    def requires(self) -> list[Stage]:
-        """The report of each model, and what went into it."""
-        reports = self.reports().values()
-        return [
-            *reports,
-            *self.daily(Journeys),
-            *(credit for report in reports for credit in report.daily(Attribution)),
-        ]
-
-    def output(self) -> ParquetTarget:
-        """The table."""
-        return ParquetTarget(self.file("models.parquet"), MODEL_COMPARISON)
-
-    def run(self) -> None:
-        """Set the reports' sums beside each other, and draw the conversions again and again."""
-        from pipeline.comparison.channels import compare_models
-        from pipeline.reporting.channel_report import read_csv
-
-        reports = {model: read_csv(report.output().path) for model, report in self.reports().items()}
-        table = compare_models(reports, self._days())
-        self.output().write(pa.Table.from_pandas(table, MODEL_COMPARISON, preserve_index=False), self.fingerprint())
-        self.done(f"{len(reports)} models compared")
-
-    def _days(self) -> Iterator[Day]:
-        credit_of_days = zip(*(report.daily(Attribution) for report in self.reports().values()), strict=True)
-        for journeys, credit in zip(self.daily(Journeys), credit_of_days, strict=True):
-            by_model = {stage.model: stage.output().read() for stage in credit}
-            yield journeys.day, journeys.output().read(), by_model
-
-
-class ComparedChannelsCsv(ComparisonStage):
-    """`models.csv`: the same as `models.parquet`."""
-
-    def requires(self) -> Stage:
-        """The table."""
-        return self.clone(ComparedChannels)
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file("models.csv"))
-
-    def run(self) -> None:
-        """Write it down."""
-        from pipeline.reporting.csv_text import csv_text
-
-        self.output().write_text(csv_text(self.input().read().to_pandas()), self.fingerprint())
-        self.done(str(self.output()))
-
-
-class RankCorrelations(ComparisonStage):
-    """`rank_correlations.csv`: how alike two models order the channels, for each pair."""
-
-    def requires(self) -> Stage:
-        """The table."""
-        return self.clone(ComparedChannels)
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file("rank_correlations.csv"))
-
-    def run(self) -> None:
-        """Compare the orders of channels."""
-        from pipeline.comparison.channels import correlate_ranks
-        from pipeline.reporting.csv_text import csv_text
-
-        correlations = correlate_ranks(self.input().read().to_pandas())
-        self.output().write_text(csv_text(correlations), self.fingerprint())
-        self.done(f"{len(correlations)} pairs of models")
-
-
-class DayLookbackCredit(ModelSettings, Stage):
-    """The credit of a conversion day by channel under each look-back window, whatever window the run has."""
-
-    day = luigi.DateParameter()
-
-    def requires(self) -> list[Stage]:
-        """What the day's journeys without a limit are built from."""
-        return luigi.task.flatten(self._journeys().requires())
-
-    def output(self) -> ParquetTarget:
-        """`<DATA_DIR>/comparison/<model>/lookback/<day>.parquet`."""
-        path = data_root() / "comparison" / self.model / "lookback" / f"{self.day}.parquet"
-        return ParquetTarget(path, LOOKBACK_CREDIT)
-
-    def ingredients(self) -> dict[str, object]:
-        """The sessions, conversions and settings, and what the model is."""
-        return {**super().ingredients(), "model": model_identity(self.model, self.conv_type_id, self.options)}
-
-    def run(self) -> None:
-        """Build the longest journeys once, in memory: the files under journeys/ are those of the run's own window."""
-        from pipeline.comparison.lookback import credit_by_window
-
-        days = list(days_between(first_day_of_window(self.day, 0), self.day))
-        earlier = days if self.after_previous_conversion else []
-        journeys = build_journeys(
-            self.clone(Conversions).output().read(),
-            [self.clone(Sessions, day=day).output().verified() for day in days],
-            [self.clone(Conversions, day=day).output().verified() for day in earlier],
-            lookback_days=0,
-            max_sessions=self.max_sessions,
-        )
-        credit = credit_by_window(journeys, embedded_model(self.model, self.conv_type_id, self.options))
-        self.output().write(credit, self.fingerprint())
-        self.done(f"{credit.num_rows} channels in windows")
-
-    def _journeys(self) -> Stage:
-        return self.clone(Journeys, lookback_days=0)
-
-
-class LookbackSensitivity(ComparisonStage):
-    """`lookback_sensitivity.csv`: what the primary model would say with windows of 7, 14, 30, 90 days and without.
-
-    Without rows for `ihc-api`: every other window would be other journeys, to be asked for and paid.
-    """
-
-    def requires(self) -> list[Stage]:
-        """The primary model's report, and each day's credit under each window."""
-        return [self.clone(ChannelReport), *self._daily_credit()]
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file("lookback_sensitivity.csv"))
-
-    def run(self) -> None:
-        """Sum the days."""
-        from pipeline.comparison.lookback import lookback_sensitivity
-        from pipeline.reporting.channel_report import read_csv
-        from pipeline.reporting.csv_text import csv_text
-
-        report = read_csv(self.clone(ChannelReport).output().path)
-        sensitivity = lookback_sensitivity([stage.output().read() for stage in self._daily_credit()], report)
-        if self.model == IHC_API:
-            sensitivity = sensitivity.iloc[:0]
-            self.warn(f"not computed for {IHC_API}, which would have to be asked for the journeys of each window anew")
-        self.output().write_text(csv_text(sensitivity), self.fingerprint())
-        self.done(str(self.output()))
-
-    def _daily_credit(self) -> list[Stage]:
-        if self.model == IHC_API:
-            return []
-        return [self.clone(DayLookbackCredit, day=day, lookback_days=0) for day in days_of(self.date_interval)]
-
-
-class ModelComparison(ComparisonStage):
-    """Everything: the table as Parquet and CSV, the rank correlations, the sensitivity to the look-back window.
+class ModelComparison(ModelSettings):
+    """The same journeys as several models see them, beside the primary one, which is `model`.
 
     Every model is computed as its own report is: day by day. That matters to `markov` alone, whose chain is fitted to
     the journeys of one conversion day, as a day's credit must not depend on the interval that is asked for. With few
     conversions a day its removal effects are noisy; the rules, `shapley` and `ihc-local` look at each journey alone.
     """
 
+    models = ModelsParameter(default=EMBEDDED_MODELS, description="the models to compare, with commas between them")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for any."""
+        super().__init__(*args, **kwargs)
+        _ = self._of_models(ChannelCredit)
+
     def requires(self) -> list[Stage]:
-        """All files."""
-        parts = (ComparedChannels, ComparedChannelsCsv, RankCorrelations, LookbackSensitivity)
-        return [self.clone(part) for part in parts]
+        """Costs, journeys, the credit of each model, and what its windows would change of the primary one's."""
+        of_models = (self._of_models(stage).values() for stage in (Attribution, ChannelCredit))
+        windows = [] if self.choice.is_api else [self.clone(LookbackCredit)]
+        return [
+            self.reached(ChannelCosts),
+            self.clone(Journeys),
+            *(each for some in of_models for each in some),
+            *windows,
+        ]
 
-    def output(self) -> CsvTarget:
+    def parts(self) -> Sequence[Part]:
+        """The files."""
+        return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, MODELS_CSV]
+
+    def target(self, part: Part) -> ParquetTarget | CsvTarget:
+        """`<DATA_DIR>/comparison/<primary model>/<interval>/<file>`."""
+        name = f"comparison/{self.model}/{self.date_interval}/{part}"
+        return ParquetTarget(self.files, name, MODEL_COMPARISON) if part == MODELS else CsvTarget(self.files, name)
+
+    def output(self) -> Any:  # noqa: ANN401 - a CsvTarget
         """The CSV, whose path a run ends with."""
-        return self.clone(ComparedChannelsCsv).output()
+        return self.target(MODELS_CSV)
 
-    def current(self) -> bool:
-        """Nothing of its own: it is complete when all it requires is."""
-        return True
+    @property
+    def lock_name(self) -> str:
+        """One run a folder."""
+        return f"ModelComparison-{self.model}-{self.date_interval}"
 
-    def run(self) -> None:
-        """Print the comparison and the paths of the files."""
+    def settings(self) -> Mapping[str, Any]:
+        """The models, the primary first."""
+        return {"models": self._compared}
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """All that it is made from."""
+        contents = fingerprint({"made_from": [[*stage.contents().values()] for stage in self.made_from()]})
+        return dict.fromkeys(self.parts(), contents)
+
+    def run_once(self) -> None:
+        """Make the files and print what to look at."""
+        super().run_once()
         import pandas as pd
 
         from pipeline.comparison.summary import render_comparison
 
-        table, _, *others = [target.path for target in self.input()]
-        comparison = self.clone(ComparedChannels).output().read().to_pandas()
-        correlations, sensitivity = map(pd.read_csv, others)
+        comparison = self.target(MODELS).read().to_pandas()
+        others = [self.target(part) for part in (RANK_CORRELATIONS, LOOKBACK_SENSITIVITY)]
+        correlations, sensitivity = (pd.read_csv(io.StringIO(other.read_text())) for other in others)
         title = f"{self.model} and others, {self.date_interval}"
-        files = [table, *others, self.output().path]
+        files = [str(self.target(part)) for part in self.parts()]
         sys.stdout.write(render_comparison(comparison, correlations, sensitivity, title, files))
-        self.done(str(self.output()))
+
+    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
+        """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
+        from pipeline.comparison.channels import compare_models, correlate_ranks
+        from pipeline.reporting.csv_text import csv_text
+
+        reports = self._reports()
+        compared = compare_models(reports, self._days())
+        table = pa.Table.from_pandas(compared, MODEL_COMPARISON, preserve_index=False)
+        prints = self.fingerprints()
+        self.target(MODELS).write(table, prints[MODELS])
+        for part, of_part in {
+            MODELS_CSV: table.to_pandas(),
+            RANK_CORRELATIONS: correlate_ranks(compared),
+            LOOKBACK_SENSITIVITY: self._sensitivity(reports[self.model]),
+        }.items():
+            self.target(part).write_text(csv_text(of_part), prints[part])
+        return f"{len(reports)} models compared"
+
+    def _reports(self) -> dict[str, pd.DataFrame]:
+        """Each model's channel report."""
+        from pipeline.reporting.channel_report import build_channel_report
+
+        costs = self.reached(ChannelCosts)
+        spent = {day: costs.target(day).read() for day in costs.days}
+        return {
+            model: build_channel_report([credit.target(day).read() for day in self.days], spent, self.days)
+            for model, credit in self._of_models(ChannelCredit).items()
+        }
+
+    def _days(self) -> Iterator[Day]:
+        """Each conversion day's journeys, and their credit by each model."""
+        journeys, of_models = self.clone(Journeys), self._of_models(Attribution)
+        for day in self.days:
+            credit = {model: stage.target(day).read() for model, stage in of_models.items()}
+            yield day, journeys.target(day).read(), credit
+
+    def _sensitivity(self, report: pd.DataFrame) -> pd.DataFrame:
+        """What the primary model would say with other look-back windows; no rows for `ihc-api`.
+
+        The API would have to be asked, and paid, for the journeys of each window anew.
+        """
+        from pipeline.comparison.lookback import lookback_sensitivity
+
+        if self.choice.is_api:
+            self.warn(
+                f"{LOOKBACK_SENSITIVITY} is not computed for {IHC_API}, which would have to be asked for the "
+                "journeys of each window anew"
+            )
+            return lookback_sensitivity([], report).iloc[:0]
+        credit = self.clone(LookbackCredit)
+        return lookback_sensitivity([credit.target(day).read() for day in self.days], report)
+
+    def _of_models(self, stage: type[ModelSettings]) -> dict[str, Any]:
+        """A stage for each model, the primary first."""
+        return {model: self.clone(stage, model=model) for model in self._compared}
+
+    @property
+    def _compared(self) -> list[str]:
+        return [*dict.fromkeys([self.model, *self.models])]
 
 
 @ModelComparison.event_handler(luigi.Event.DEPENDENCY_PRESENT)

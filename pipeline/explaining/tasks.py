@@ -5,22 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import sys
+from collections.abc import Sequence
 
 import luigi
 from luigi.date_interval import Custom
 
-from pipeline.attribution.in_force import trained_models
-from pipeline.attribution.models import IHC_LOCAL, ihc_parameters
-from pipeline.attribution.models.ihc_parameters import IhcParameters
-from pipeline.attribution.tasks import Attribution
-from pipeline.days import IntervalParameter
+from pipeline.attribution.tasks import Attribution, CreditOptions
+from pipeline.days import refuse_unfinished
+from pipeline.errors import PipelineError
 from pipeline.explaining.lookup import Conversion, find_conversion, find_user
 from pipeline.journeys.tasks import Journeys
-from pipeline.source.tasks import source_database
-from pipeline.stage import ModelSettings, Stage
+from pipeline.stage import Part, Stage
+from targets.errors import TargetError
 
 
-class ExplainConversion(ModelSettings, Stage):
+class ExplainConversion(CreditOptions):
     """The journey of a conversion printed as a table: gaps, memberships, shares, revenue, cost, and what is left out.
 
     It leaves nothing behind, so every run prints it anew.
@@ -28,27 +27,41 @@ class ExplainConversion(ModelSettings, Stage):
 
     conv_id = luigi.Parameter(description="as it stands in conversions")
 
+    _is_printed = False
+
     def requires(self) -> list[Stage]:
-        """Journeys and credit of the conversion's day. Raises `SourceError`, or `IntervalError` if it is not over."""
-        day = self._conversion.time.date()
-        IntervalParameter().normalize(Custom(day, day + dt.timedelta(days=1)))
-        return [self.clone(Journeys, day=day), self.clone(Attribution, day=day)]
+        """Journeys and credit of the conversion's day; nothing for what cannot be explained: running it says why."""
+        try:
+            day = self._finished_day()
+        except (PipelineError, TargetError):
+            return []
+        return [self.clone(stage, date_interval=day) for stage in (Journeys, Attribution)]
+
+    def parts(self) -> Sequence[Part]:
+        """Nothing."""
+        return []
 
     def complete(self) -> bool:
-        """Whether it has been printed by this task."""
-        return "_printed" in vars(self)
+        """Whether this run has printed it."""
+        return self._is_printed
 
-    def run(self) -> None:
-        """Look up, explain, print."""
+    def on_success(self) -> None:
+        """Luigi keeps tasks: the next run of the process finds it not printed yet."""
+        self._is_printed = False
+
+    def run_once(self) -> None:
+        """Look up, explain, print. Raises `SourceError`, or `IntervalError` if the conversion's day is not over."""
         from pipeline.explaining.explain import Rules, explain
         from pipeline.explaining.render import render
 
-        journeys, credit = (target.read() for target in self.input())
-        user = find_user(source_database(), self._conversion.user_id)
+        day, parameters = self._finished_day(), self.choice.parameters
+        journeys, credit = (self.clone(stage, date_interval=day) for stage in (Journeys, Attribution))
+        journey, shares = (stage.target(day.date_a).read() for stage in (journeys, credit))
+        user = find_user(self.places.source(), self._conversion.user_id)
         rules = Rules(self.lookback_days, self.max_sessions, self.after_previous_conversion)
-        sessions = explain(self._conversion, user, journeys, credit, rules, self._curves)
-        sys.stdout.write(render(self._conversion, sessions, self.model, self._curves))
-        self._printed = True
+        sessions = explain(self._conversion, user, journey, shares, rules, parameters)
+        sys.stdout.write(render(self._conversion, sessions, self.model, parameters))
+        self._is_printed = True
 
     @property
     def label(self) -> str:
@@ -57,8 +70,10 @@ class ExplainConversion(ModelSettings, Stage):
 
     @functools.cached_property
     def _conversion(self) -> Conversion:
-        return find_conversion(source_database(), self.conv_id)
+        return find_conversion(self.places.source(), self.conv_id)
 
-    @property
-    def _curves(self) -> IhcParameters | None:
-        return ihc_parameters(self.conv_type_id, trained_models()) if self.model == IHC_LOCAL else None
+    def _finished_day(self) -> Custom:
+        first = self._conversion.time.date()
+        day = Custom(first, first + dt.timedelta(days=1))
+        refuse_unfinished(day)
+        return day

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.journeys.schema import JOURNEYS
+
 _GUARANTEED = 0.25
 """The share of the places that is divided evenly among the channels, so that rare ones are present."""
 
@@ -17,6 +19,10 @@ VISITS = pa.schema(
     [pa.field("conv_id", pa.string(), nullable=False), pa.field("channel_name", pa.string(), nullable=False)]
 )
 """One row per eligible journey and channel in it, key both."""
+
+_HELD_OUT = pa.field("held_out", pa.bool_(), nullable=False)
+SAMPLED_JOURNEYS = JOURNEYS.append(_HELD_OUT)
+"""`JOURNEYS`, and whether the journey is held out; sorted by conversion day, then as `JOURNEYS`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,20 @@ def choose(visited: pa.Table, sampling: Sampling) -> Chosen:
         for part, limit in ((~held_out, sampling.max_journeys - places), (held_out, places))
     )
     return Chosen(encoded.dictionary.take(pa.array(training)), encoded.dictionary.take(pa.array(apart)))
+
+
+def take(journeys: pa.Table, chosen: Chosen) -> pa.Table:
+    """Those of the journeys (columns `JOURNEYS`) that were chosen, with the columns `SAMPLED_JOURNEYS`."""
+    held_out = pc.is_in(journeys["conv_id"], value_set=chosen.held_out)
+    taken = pc.or_(held_out, pc.is_in(journeys["conv_id"], value_set=chosen.training))
+    return journeys.append_column(_HELD_OUT, held_out).filter(taken)
+
+
+def training_and_held_out(sampled: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The journeys (columns `JOURNEYS`) to train on and those held out, from the columns `SAMPLED_JOURNEYS`."""
+    held_out = sampled[_HELD_OUT.name]
+    journeys = sampled.select(JOURNEYS.names)
+    return journeys.filter(pc.invert(held_out)), journeys.filter(held_out)
 
 
 def _draws(conv_ids: list[str], seed: int) -> NDArray[np.float64]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import luigi
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.attribution.in_force import trained_models
-from pipeline.attribution.models import trained_file
-from pipeline.days import IntervalParameter, days_of
-from pipeline.journeys.schema import JOURNEYS
-from pipeline.journeys.tasks import Journeys
-from pipeline.stage import JourneySettings, Stage, data_root, setting
-from pipeline.training.sampling import Chosen, Sampling, choose, visits
+from pipeline.attribution.models import trained_parameters
+from pipeline.attribution.models.journeys import JourneyArrays
+from pipeline.errors import StageError
+from pipeline.journeys.tasks import Journeys, JourneySettings
+from pipeline.parameters import setting
+from pipeline.stage import Part, Stage
+from pipeline.training.sampling import SAMPLED_JOURNEYS, Sampling, choose, take, training_and_held_out, visits
+from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget, JsonTarget
 
-HELD_OUT = pa.field("held_out", pa.bool_(), nullable=False)
-SAMPLED_JOURNEYS = JOURNEYS.append(HELD_OUT)
-"""`JOURNEYS`, and whether the journey is held out; sorted by conversion day, then as `JOURNEYS`."""
+JOURNEYS = "journeys.parquet"
+TRAINING_CSV = "training_set.csv"
+TRAINING_JSON = "training_set.json"
+HELD_OUT_CSV = "held_out.csv"
+STATISTICS = "statistics.json"
 
 
 class TrainingSettings(JourneySettings):
@@ -35,177 +36,140 @@ class TrainingSettings(JourneySettings):
     training_seed = setting("training_seed")
 
 
-class TrainingStage(TrainingSettings, Stage):
-    """A stage over the training set of an interval."""
-
-    date_interval = IntervalParameter()
-
-    def file(self, name: str) -> Path:
-        """`<DATA_DIR>/training/<interval>/<name>`."""
-        return data_root() / "training" / str(self.date_interval) / name
-
-
-class SampledJourneys(TrainingStage):
-    """The journeys drawn for a training set, and those held out from it."""
+class TrainingSet(TrainingSettings):
+    """A training set to upload: its journeys, CSV, JSON, what is held out from it, and statistics."""
 
     def requires(self) -> list[Stage]:
-        """The journeys of every conversion day."""
-        return [self.clone(Journeys, day=day) for day in days_of(self.date_interval)]
-
-    def output(self) -> ParquetTarget:
         """The journeys."""
-        return ParquetTarget(self.file("journeys.parquet"), SAMPLED_JOURNEYS)
+        return [self.clone(Journeys)]
 
-    def run(self) -> None:
-        """Choose by what journeys are there, then take them."""
-        sampling = Sampling(self.training_journeys, self.training_min_length, self.held_out_share, self.training_seed)
-        chosen = choose(pa.concat_tables(visits(day, sampling.min_length) for day in self._days()), sampling)
-        sampled = pa.concat_tables(_take(day, chosen) for day in self._days())
-        self.output().write(sampled, self.fingerprint())
-        self.done(f"{len(chosen.training):,} journeys, {len(chosen.held_out):,} held out")
+    def parts(self) -> Sequence[Part]:
+        """The files."""
+        return [JOURNEYS, TRAINING_CSV, TRAINING_JSON, HELD_OUT_CSV, STATISTICS]
 
-    def _days(self) -> Iterator[pa.Table]:
-        return (stage.output().read() for stage in self.requires())
+    def target(self, part: Part) -> ParquetTarget | CsvTarget | JsonTarget:
+        """`<DATA_DIR>/training/<interval>/<file>`."""
+        name = f"training/{self.date_interval}/{part}"
+        if part == JOURNEYS:
+            return ParquetTarget(self.files, name, SAMPLED_JOURNEYS)
+        return (JsonTarget if name.endswith(".json") else CsvTarget)(self.files, name)
 
+    def output(self) -> Any:  # noqa: ANN401 - a JsonTarget
+        """The statistics."""
+        return self.target(STATISTICS)
 
-def _take(journeys: pa.Table, chosen: Chosen) -> pa.Table:
-    held_out = pc.is_in(journeys["conv_id"], value_set=chosen.held_out)
-    taken = pc.or_(held_out, pc.is_in(journeys["conv_id"], value_set=chosen.training))
-    return journeys.append_column(HELD_OUT, held_out).filter(taken)
+    @property
+    def lock_name(self) -> str:
+        """One run a folder."""
+        return f"TrainingSet-{self.date_interval}"
 
+    def settings(self) -> Mapping[str, Any]:
+        """How the journeys are drawn."""
+        return vars(self._sampling)
 
-class UploadFile(TrainingStage):
-    """The training set, or what is held out from it, in a form that the API takes."""
+    def inputs(self) -> Mapping[Part, Any]:
+        """The journeys of all days."""
+        return dict.fromkeys(self.parts(), fingerprint({"journeys": [*self.clone(Journeys).contents().values()]}))
 
-    name: ClassVar[str]
-    held_out: ClassVar[bool] = False
+    def run_once(self) -> None:
+        """Make the files and print their paths."""
+        super().run_once()
+        sys.stdout.write("".join(f"{self.target(part)}\n" for part in self.parts()[1:]))
 
-    def requires(self) -> Stage:
-        """The journeys."""
-        return self.clone(SampledJourneys)
-
-    def journeys(self) -> pa.Table:
-        """The part's journeys."""
-        journeys = self.input().read()
-        return journeys.filter(pc.equal(journeys[HELD_OUT.name], self.held_out))
-
-
-class TrainingCsv(UploadFile):
-    """The training set as CSV."""
-
-    name = "training_set.csv"
-
-    def output(self) -> CsvTarget:
-        """The CSV."""
-        return CsvTarget(self.file(self.name))
-
-    def run(self) -> None:
-        """Write them down."""
-        from pipeline.training.upload import to_csv
-
-        self.output().write_text(to_csv(self.journeys()), self.fingerprint())
-        self.done(str(self.output()))
-
-
-class HeldOutCsv(TrainingCsv):
-    """What is held out from the training set, as CSV."""
-
-    name = "held_out.csv"
-    held_out = True
-
-
-class TrainingJson(UploadFile):
-    """The training set as a JSON list."""
-
-    name = "training_set.json"
-
-    def output(self) -> JsonTarget:
-        """The JSON."""
-        return JsonTarget(self.file(self.name))
-
-    def run(self) -> None:
-        """Write them down."""
-        from pipeline.training.upload import to_json
-
-        self.output().write_text(to_json(self.journeys()), self.fingerprint())
-        self.done(str(self.output()))
-
-
-class TrainingStatistics(TrainingStage):
-    """What is in the training set, and whether it passes the vendor's checks."""
-
-    def requires(self) -> list[Stage]:
-        """The files as they would be uploaded."""
-        return [self.clone(TrainingCsv), self.clone(HeldOutCsv)]
-
-    def output(self) -> JsonTarget:
-        """The JSON."""
-        return JsonTarget(self.file("statistics.json"))
-
-    def run(self) -> None:
-        """Describe and check."""
+    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
+        """Choose by what journeys are there, then take them, and write them down in each form."""
         from pipeline.training.statistics import describe, failed_checks
-        from pipeline.training.upload import read_csv
+        from pipeline.training.upload import to_csv, to_json, upload_form
 
-        statistics = describe(*(read_csv(target.path) for target in self.input()))
-        self.output().write(statistics, self.fingerprint())
+        days = [self.clone(Journeys).target(day) for day in self.days]
+        of_channels = pa.concat_tables(visits(day.read(), self.training_min_length) for day in days)
+        chosen = choose(of_channels, self._sampling)
+        sampled = pa.concat_tables(take(day.read(), chosen) for day in days)
+        training, held_out = training_and_held_out(sampled)
+        statistics = describe(upload_form(training), upload_form(held_out))
+        prints = self.fingerprints()
+        self.target(JOURNEYS).write(sampled, prints[JOURNEYS])
+        self.target(TRAINING_CSV).write_text(to_csv(training), prints[TRAINING_CSV])
+        self.target(TRAINING_JSON).write_text(to_json(training), prints[TRAINING_JSON])
+        self.target(HELD_OUT_CSV).write_text(to_csv(held_out), prints[HELD_OUT_CSV])
+        self.target(STATISTICS).write(statistics, prints[STATISTICS])
         for failed in failed_checks(statistics):
             self.warn(f"not as the API advises: {failed}")
-        self.done(f"{statistics['journeys']:,} journeys, {statistics['sessions']:,} sessions")
+        return f"{len(chosen.training):,} journeys, {len(chosen.held_out):,} held out"
+
+    def journeys(self) -> JourneyArrays:
+        """The journeys to train on, as this run draws them. Raises `StageError` if another run has drawn others."""
+        with self.alone():
+            if self.stale():
+                raise StageError(
+                    f"another run has drawn {self.target(JOURNEYS)} with other settings; run again when it has ended"
+                )
+            return JourneyArrays.from_table(training_and_held_out(self.target(JOURNEYS).read())[0])
+
+    @property
+    def _sampling(self) -> Sampling:
+        return Sampling(self.training_journeys, self.training_min_length, self.held_out_share, self.training_seed)
 
 
-class TrainingSet(TrainingStage):
-    """A training set to upload: CSV, JSON, what is held out, and statistics."""
-
-    def requires(self) -> list[Stage]:
-        """Every file."""
-        return [self.clone(part) for part in (TrainingCsv, TrainingJson, HeldOutCsv, TrainingStatistics)]
-
-    def output(self) -> JsonTarget:
-        """The statistics."""
-        return self.clone(TrainingStatistics).output()
-
-    def current(self) -> bool:
-        """Nothing of its own: it is complete when all it requires is."""
-        return True
-
-    def run(self) -> None:
-        """Print the paths."""
-        sys.stdout.write("".join(f"{target}\n" for target in self.input()))
-        self.done(str(self.output()))
-
-
-class TrainedModel(TrainingStage):
+class TrainedModel(TrainingSettings):
     """Parameters of `ihc-local` learned from a training set, which the setting `conv_type_id` then selects."""
 
     conv_type_id = setting("conv_type_id")
 
-    def requires(self) -> Stage:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `ModelError` for a conversion type that cannot have trained parameters."""
+        super().__init__(*args, **kwargs)
+        _ = self.output()
+
+    def requires(self) -> list[Stage]:
         """The training set."""
-        return self.clone(TrainingCsv)
+        return [self.clone(TrainingSet)]
+
+    def parts(self) -> Sequence[Part]:
+        """One file."""
+        return [self.conv_type_id]
+
+    def target(self, part: Part) -> JsonTarget:
+        """`<DATA_DIR>/models/<conv_type_id>.json`. Raises `ModelError` for a conversion type that cannot be one."""
+        return trained_parameters(self.files, str(part))
 
     def output(self) -> JsonTarget:
-        """`<DATA_DIR>/models/<conv_type_id>.json`. Raises `ModelError` for a conversion type that cannot be one."""
-        return JsonTarget(trained_file(trained_models(), self.conv_type_id))
+        """The parameters."""
+        return self.target(self.conv_type_id)
 
-    def run(self) -> None:
+    @property
+    def lock_name(self) -> str:
+        """One run a conversion type."""
+        return f"TrainedModel-{self.conv_type_id}"
+
+    def settings(self) -> Mapping[str, Any]:
+        """What the resamples are drawn by, and what the file says of its origin."""
+        return {"seed": self.training_seed, "interval": str(self.date_interval)}
+
+    def inputs(self) -> Mapping[Part, Any]:
+        """The journeys of the training set."""
+        return {self.conv_type_id: self.clone(TrainingSet).contents()[JOURNEYS]}
+
+    def run_once(self) -> None:
+        """Make the file, print its path and how it is used."""
+        super().run_once()
+        sys.stdout.write(f"{self.output()}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
+
+    def make(self, stale: Mapping[Part, str]) -> str:
         """Learn."""
         from pipeline.training.document import train
-        from pipeline.training.upload import read_csv, to_arrays
 
-        path = self.input().path
         document = train(
-            to_arrays(read_csv(path), path),
+            self.clone(TrainingSet).journeys(),
             conv_type_id=self.conv_type_id,
             interval=str(self.date_interval),
             seed=self.training_seed,
-            fingerprint=self.fingerprint(),
+            fingerprint=stale[self.conv_type_id],
         )
         for parameter, reason in document["fallbacks"].items():
             self.warn(f"{parameter}: the shipped one, because {reason}")
-        self.output().write(document, self.fingerprint())
-        sys.stdout.write(f"{self.output()}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
-        self.done(str(self.output()))
+        self.output().write(document, stale[self.conv_type_id])
+        return f"learned from {document['trained_on']['journeys']:,} journeys"
 
 
 @TrainedModel.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.attribution.api.wire import WireJourneys
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.errors import JourneyError
+from pipeline.ihc_api.request_json import session_objects
 from pipeline.reporting.csv_text import csv_text
 
 FLAGS = ("holder_engagement", "closer_engagement", "conversion", "impression_interaction")
@@ -21,29 +21,31 @@ COLUMNS = ("conversion_id", "session_id", "timestamp", "channel_label", *FLAGS)
 _TIMESTAMP = "%Y-%m-%d %H:%M:%S"
 
 
-def to_csv(journeys: pa.Table) -> str:
-    """The journeys (columns `JOURNEYS`) as CSV with the columns `COLUMNS`."""
+def upload_form(journeys: pa.Table) -> pd.DataFrame:
+    """The journeys (columns `JOURNEYS`) with the columns `COLUMNS`, all text, a row per session."""
     position = journeys["position"].to_numpy()
+    ends = (np.append(position[1:], 0) == 0)[: len(position)]
     columns = {
         "conversion_id": journeys["conv_id"],
         "session_id": journeys["session_id"],
-        "timestamp": journeys["session_time"].cast(pa.timestamp("s")).cast(pa.string()),
+        "timestamp": journeys["session_time"].cast(pa.timestamp("s")),
         "channel_label": journeys["channel_name"],
         "holder_engagement": journeys["holder_engagement"],
         "closer_engagement": journeys["closer_engagement"],
-        "conversion": (np.append(position[1:], 0) == 0)[: len(position)].astype(np.int8),
+        "conversion": pa.chunked_array([ends.astype(np.int8)]),
         "impression_interaction": journeys["impression_interaction"],
     }
-    return csv_text(pd.DataFrame({name: columns[name] for name in COLUMNS}))
+    return pd.DataFrame({name: columns[name].cast(pa.string()).to_numpy() for name in COLUMNS}, dtype=str)
+
+
+def to_csv(journeys: pa.Table) -> str:
+    """The journeys (columns `JOURNEYS`) as CSV with the columns `COLUMNS`."""
+    return csv_text(upload_form(journeys))
 
 
 def to_json(journeys: pa.Table) -> str:
     """The journeys (columns `JOURNEYS`) as a JSON list of the session objects that requests hold, too."""
-    if not journeys.num_rows:
-        return "[]\n"
-    sessions = WireJourneys(journeys)
-    objects = sessions.fragments(np.arange(len(sessions)))
-    return f"[{bytes(objects.json[: objects.ends[-1] - 1]).decode()}]\n"
+    return f"{session_objects(journeys).decode()}\n"
 
 
 def read_csv(path: Path) -> pd.DataFrame:
