@@ -1,7 +1,8 @@
 """How fast the API client is, and how much memory it takes, on a real server on loopback.
 
-Speed: full requests, 32 in flight, answered after 100 ms by a server that replays answers which it built beforehand, so
-that it is not what is measured. Memory: the journeys of months, asked of the sandbox.
+Speed: full requests, at the latencies and numbers in flight of `CASES`, answered by a server that replays answers which
+it built beforehand, so that it is not what is measured. Memory: the journeys of months, asked of the sandbox.
+Ends with 1 if a promise is broken.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.attribution.api.answers import AnswerStore
-from pipeline.attribution.api.attribution import attribute
-from pipeline.attribution.api.settings import ApiSettings
+from pipeline.ihc_api.answers import AnswerStore
+from pipeline.ihc_api.ask import ask, credit_of
+from pipeline.ihc_api.settings import ApiSettings
 from pipeline.journeys.schema import JOURNEYS
+from targets.files import LocalFiles
 
-LATENCY = 0.1
-IN_FLIGHT = 32
+CASES = ((1.0, 16, 0.95), (0.1, 32, 0.35))
+"""Seconds of latency, requests in flight, the promised share of the rate that these allow."""
+
+MOST_MEGABYTES = 700
 JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY = 100, 30
 SESSIONS_A_REQUEST = JOURNEYS_A_REQUEST * SESSIONS_A_JOURNEY
 # as in the reference data set: 58 % of journeys have one session, the longest has 37
@@ -80,6 +84,7 @@ class Replay(asyncio.BufferedProtocol):
 
     answers: list[bytes]
     arrivals: list[float]
+    latency: float
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for the first request."""
@@ -112,7 +117,7 @@ class Replay(asyncio.BufferedProtocol):
             length = next(line for line in header.lower().split(b"\r\n") if line.startswith(b"content-length"))
             self.missing = int(length.split(b":")[1]) - len(body)
         if not self.missing:
-            asyncio.get_running_loop().call_later(LATENCY, self._reply, self.answer)
+            asyncio.get_running_loop().call_later(self.latency, self._reply, self.answer)
 
     def _reply(self, body: bytes) -> None:
         self.head = b""
@@ -120,8 +125,8 @@ class Replay(asyncio.BufferedProtocol):
         self.transport.writelines([header % len(body), body])
 
 
-async def serve(requests: int) -> None:
-    """Answer `requests` full requests, again and again."""
+async def serve(requests: int, latency: float) -> None:
+    """Answer `requests` full requests after `latency` seconds, again and again."""
     conv_ids = ids("c", requests * JOURNEYS_A_REQUEST).to_pylist()
     session_ids = ids("s", requests * SESSIONS_A_REQUEST).to_pylist()
     uneven = np.random.default_rng(2).dirichlet(np.ones(SESSIONS_A_JOURNEY)).round(4).tolist()
@@ -138,6 +143,7 @@ async def serve(requests: int) -> None:
         for number, session_id in enumerate(session_ids)
     ]
     Replay.arrivals = []
+    Replay.latency = latency
     Replay.answers = [
         msgspec.json.encode(
             {"statusCode": 200, "value": values[first : first + SESSIONS_A_REQUEST], "partialFailureErrors": []}
@@ -150,35 +156,35 @@ async def serve(requests: int) -> None:
     await server.serve_forever()
 
 
-def throughput(requests: int, repeats: int) -> float:
+def throughput(requests: int, repeats: int, latency: float, in_flight: int) -> float:
     """The share of the request rate that latency and concurrency allow, with full requests: the median of some runs."""
     table = journeys(np.full(requests * JOURNEYS_A_REQUEST, SESSIONS_A_JOURNEY))
-    command = [sys.executable, __file__, "--serve", str(requests)]
-    print(f"{requests} requests of {SESSIONS_A_REQUEST} sessions, {IN_FLIGHT} in flight, {LATENCY * 1000:.0f} ms:")
+    command = [sys.executable, __file__, "--serve", str(requests), "--latency", str(latency)]
+    print(f"{requests} requests of {SESSIONS_A_REQUEST} sessions, {in_flight} in flight, {latency * 1000:.0f} ms:")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             port = server.stdout.readline().strip()
-            ratios = [measure_ratio(table, port, requests) for _ in range(repeats)]
+            ratios = [measure_ratio(table, port, requests, latency, in_flight) for _ in range(repeats)]
         finally:
             server.terminate()
     print(f"  ratio: median {np.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
     return float(np.median(ratios))
 
 
-def measure_ratio(table: pa.Table, port: str, requests: int) -> float:
+def measure_ratio(table: pa.Table, port: str, requests: int, latency: float, in_flight: int) -> float:
     """One run of `throughput`, with an empty store of answers."""
-    settings = ApiSettings(api_url=f"http://127.0.0.1:{port}/", concurrency=IN_FLIGHT)
+    settings = ApiSettings(url=f"http://127.0.0.1:{port}/", conv_type_id="default", concurrency=in_flight)
     with tempfile.TemporaryDirectory() as kept:
         cpu = time.process_time()
         started = time.monotonic()
-        result = attribute(table, settings, "key", AnswerStore(Path(kept)))
+        result = ask([lambda: table], settings, "key", AnswerStore(LocalFiles(Path(kept))))
         wall = time.monotonic() - started
         cpu = time.process_time() - cpu
     arrivals = read_arrivals(port)[-requests:]
     assert result.statistics.requests == requests, result.statistics
-    asking = max(arrivals) + LATENCY - min(arrivals)
-    floor = requests / IN_FLIGHT * LATENCY
+    asking = max(arrivals) + latency - min(arrivals)
+    floor = -(-requests // in_flight) * latency
     print(
         f"  {requests / asking:.0f} requests/s of {requests / floor:.0f} possible, ratio {floor / asking:.2f} "
         f"(whole call {wall:.1f} s, {cpu / requests * 1000:.1f} ms of processor a request)"
@@ -199,7 +205,7 @@ def memory(count: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journeys.parquet"
         pq.write_table(journeys(lengths), path, row_group_size=131_072)  # as the pipeline does
-        sandbox = [sys.executable, "-c", "from pipeline.attribution.sandbox import main; main()", "--port", "0"]
+        sandbox = [sys.executable, "-c", "from pipeline.ihc_sandbox import main; main()", "--port", "0"]
         with subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True) as server:
             try:
                 assert server.stdout is not None
@@ -223,9 +229,10 @@ def memory(count: int) -> float:
 
 def ask_and_print_peak(path: str, url: str, answers: str) -> None:
     """What `memory` measures, in a process of its own."""
+    settings, store = ApiSettings(url=url, conv_type_id="default"), AnswerStore(LocalFiles(Path(answers)))
+    result = ask([lambda: pq.read_table(path, use_threads=False)], settings, "key", store)
     table = pq.read_table(path, use_threads=False)
-    result = attribute(table, ApiSettings(api_url=url), "key", AnswerStore(Path(answers)))
-    assert result.credit.num_rows == table.num_rows
+    assert credit_of(table, settings, store, result.rejected).num_rows == table.num_rows
     # not `ru_maxrss`, which a process inherits from the one that started it
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1000)
@@ -234,17 +241,21 @@ def ask_and_print_peak(path: str, url: str, answers: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=1280, help="of the measurement of speed")
-    parser.add_argument("--repeats", type=int, default=5, help="of the measurement of speed")
+    parser.add_argument("--requests", type=int, default=1280, help="of the measurement of speed, 0 leaves it out")
+    parser.add_argument("--repeats", type=int, default=3, help="of the measurement of speed")
     parser.add_argument("--journeys", type=int, default=500_000, help="of the measurement of memory, 0 leaves it out")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--latency", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve(options.serve))
-    else:
-        throughput(options.requests, options.repeats)
-        if options.journeys:
-            memory(options.journeys)
+        asyncio.run(serve(options.serve, options.latency))
+        return
+    kept = True
+    for latency, in_flight, promised in CASES if options.requests else ():
+        kept &= throughput(options.requests, options.repeats, latency, in_flight) >= promised
+    if options.journeys:
+        kept &= memory(options.journeys) < MOST_MEGABYTES
+    sys.exit(not kept)
 
 
 if __name__ == "__main__":

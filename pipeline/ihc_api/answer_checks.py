@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +39,11 @@ class UnaskedAnswerError(Exception):
 
 def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    conv_ids, session_ids = ([*map(attrgetter(name), values)] for name in ("conversion_id", "session_id"))
-    rows, bad, absent = _rows(conv_ids, session_ids, asked)
+    rows, bad, absent = _rows([of.conversion_id for of in values], [of.session_id for of in values], asked)
     shares = np.full((len(PHASES), len(asked.session_ids) + 1), np.nan)  # the last column: what nobody asked for
-    for phase, of_phase in zip(PHASES, shares, strict=True):
-        of_phase[rows] = np.fromiter(map(attrgetter(phase), values), np.float64, len(values))
+    answered = ([getattr(of, phase) for of in values] for phase in PHASES)
+    for of_phase, numbers in zip(shares, answered, strict=True):
+        of_phase[rows] = numbers
     shares = shares[:, :-1]
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)

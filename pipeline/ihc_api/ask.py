@@ -97,6 +97,12 @@ def credit_of(
     return pa.table([*keys.columns, *shares], schema=CREDIT)
 
 
+def unanswered(journeys: pa.Table, settings: ApiSettings, store: AnswerStore, *, generation: int = 0) -> set[str]:
+    """The conv_ids of journeys without a kept answer of at least `generation`. Raises `UnreadableTargetError`."""
+    ((wire, _, is_known),) = _read([lambda: journeys], settings, store, generation)
+    return set(wire.conv_id.filter(pa.array(~is_known)).to_pylist())
+
+
 def plan(days: Sequence[ReadDay], settings: ApiSettings, store: AnswerStore, *, generation: int = 0) -> Plan:
     """What `ask` with the same arguments would ask for. Sends nothing. Raises `UnreadableTargetError`."""
     lengths, known = [np.array([], np.int64)], [np.array([], bool)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
@@ -23,7 +24,6 @@ from pipeline.ihc_api.answer_json import (
 )
 from pipeline.ihc_api.key import Secret
 from pipeline.ihc_api.pacing import retry_after_seconds
-from pipeline.ihc_api.request_json import Part
 from pipeline.ihc_api.settings import ApiSettings
 
 _OK, _PARTIAL = 200, 206
@@ -107,18 +107,15 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def post(self, body: list[Part], sessions: int) -> Outcome:
-        """Send one request, whose `body` asks for so many sessions; the list is empty afterwards.
+    async def post(self, body: bytes, sessions: int) -> Outcome:
+        """Send one request, whose `body` asks for so many sessions.
 
         Raises `ApiKeyError`, and `ApiError` for what no other request would mend.
         """
         started = time.monotonic()
-        length = str(sum(len(part) for part in body))
         most = _MOST_BYTES + _MOST_BYTES_A_SESSION * sessions
         try:
-            async with self._session.post(
-                self._url, data=_stream(body), headers={"Content-Length": length}, allow_redirects=False
-            ) as response:
+            async with self._session.post(self._url, data=io.BytesIO(body), allow_redirects=False) as response:
                 status, headers = response.status, response.headers
                 content = await _read(response, most)
         except TimeoutError:
@@ -192,15 +189,12 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytearray:
     content = bytearray()
     async for packed in response.content.iter_any():
         left = most + 1 - len(content)
-        content += packed[:left] if unpacking is None else unpacking.decompress(packed, left)
+        if unpacking is None:
+            content += packed[:left]
+        elif not unpacking.eof:  # which would gather what comes after the end
+            content += unpacking.decompress(packed, left)
         if len(content) > most:
             return content
     if unpacking is not None and not unpacking.eof:
         raise zlib.error("truncated")
     return content
-
-
-async def _stream(body: list[Part]) -> AsyncIterator[Part]:
-    """The parts of a body, each forgotten when it is sent: bodies in flight would take a megabyte each."""
-    while body:
-        yield body.pop(0)

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
-Part = bytes | memoryview
 
 DIGEST = np.dtype("S16")
 """A journey's digest. Compare whole arrays only: numpy cuts zero bytes at the end of a single one."""
@@ -60,7 +59,6 @@ class WireJourneys:
         conv_id: of each journey, text.
         columns: of each session, journeys one after the other: id, UTC epoch seconds, number of its ending.
         endings: every end that the JSON of a session has: its channel and flags.
-        has_plain_ids: whether every id is the same between the quotes of a JSON string.
 
     """
 
@@ -68,7 +66,6 @@ class WireJourneys:
     conv_id: pa.StringArray
     columns: Sequence[pa.Array]
     endings: pa.StringArray
-    has_plain_ids: bool
 
     @classmethod
     def of(cls, journeys: pa.Table) -> WireJourneys:
@@ -76,7 +73,8 @@ class WireJourneys:
 
         The flag `conversion` is 1 on the last session of a journey.
         """
-        starts = np.flatnonzero(journeys["position"].to_numpy() == 0)
+        is_first = journeys["position"].to_numpy() == 0
+        starts = np.flatnonzero(is_first)
         lengths = np.diff(np.append(starts, journeys.num_rows))
         conversion = np.zeros(journeys.num_rows, dtype=np.int8)
         conversion[starts + lengths - 1] = 1
@@ -84,13 +82,11 @@ class WireJourneys:
             journeys[flag].to_numpy() for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
         )
         endings, ending = _endings(journeys["channel_name"], [holder, closer, conversion, impression])
-        conv_id, session_id = _take_ascending(journeys["conv_id"], starts), journeys["session_id"].combine_chunks()
         return cls(
             lengths=lengths,
-            conv_id=conv_id,
-            columns=[session_id, journeys["session_time"].combine_chunks(), ending],
+            conv_id=journeys["conv_id"].filter(pa.array(is_first)).combine_chunks(),
+            columns=[*(journeys[name].combine_chunks() for name in ("session_id", "session_time")), ending],
             endings=endings,
-            has_plain_ids=not (_needs_escaping(conv_id) or _needs_escaping(session_id)),
         )
 
     def __len__(self) -> int:
@@ -116,14 +112,12 @@ class WireJourneys:
         The second value is where each journey begins, and at last where the last one ends, in bytes.
         """
         lengths, rows = self.lengths[journeys], self._rows(journeys)
-        conv_id = self.conv_id.take(pa.array(journeys))
         session_id, session_time, ending = (column.take(rows) for column in self.columns)
-        if not self.has_plain_ids:
-            conv_id, session_id = _escaped(conv_id), _escaped(session_id)
+        conv_id = _escaped(self.conv_id.take(pa.array(journeys)))
         heads = pc.binary_join_element_wise('{"conversion_id":"', conv_id, '","session_id":"', "")
         objects = pc.binary_join_element_wise(
             heads.take(pa.array(np.repeat(np.arange(len(journeys)), lengths))),
-            session_id,
+            _escaped(session_id),
             '","timestamp":"',
             session_time.cast(pa.timestamp("s")).cast(pa.string()),
             self.endings.take(ending),
@@ -170,14 +164,11 @@ class NumberedJourneys:
             lengths=self.lengths[numbers],
         )
 
-    def body(self, numbers: Numbers, redistribution: bytes | None = None) -> list[Part]:
-        """The request for journeys with ascending numbers, in parts, since joining them would copy a megabyte.
-
-        `redistribution` is the JSON that goes along, if any.
-        """
+    def body(self, numbers: Numbers, redistribution: bytes | None = None) -> bytes:
+        """The request for journeys with ascending numbers; `redistribution` is the JSON that goes along, if any."""
         *objects, last = [day.objects(journeys)[0] for day, journeys in self._by_day(numbers)]
         ending = b',"redistribution_parameter":' + redistribution if redistribution else b""
-        return [b'{"customer_journeys":[', *objects, last[:-1], b"]" + ending + b"}"]
+        return b"".join([b'{"customer_journeys":[', *objects, last[:-1], b"]", ending, b"}"])
 
     def _by_day(self, numbers: Numbers) -> Iterator[tuple[WireJourneys, Numbers]]:
         """The days of the journeys, each with the journeys' numbers in the day."""
@@ -199,22 +190,10 @@ def spans(starts: Numbers, lengths: Numbers) -> Numbers:
     return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
 
 
-def _take_ascending(column: pa.ChunkedArray, rows: NDArray[Any]) -> pa.Array:
-    """The values in ascending `rows`, chunk by chunk, since `take` would first copy all chunks into one."""
-    taken, start = [pa.array([], column.type)], 0
-    for chunk in column.chunks:
-        first, end = np.searchsorted(rows, [start, start + len(chunk)])
-        taken.append(chunk.take(pa.array(rows[first:end] - start)))
-        start += len(chunk)
-    return pa.concat_arrays(taken)
-
-
-def _needs_escaping(ids: pa.Array) -> bool:
-    return bool(pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py())
-
-
 def _escaped(ids: pa.Array) -> pa.Array:
     """`ids` as they stand between the quotes of a JSON string."""
+    if not pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py():
+        return ids
     return pa.array([_json_text(value) for value in ids.to_pylist()], pa.string())
 
 

@@ -27,7 +27,6 @@ _FAILURES_BEFORE_SPLIT = 5  # of one request, while others are answered
 _ASKED_IF_API_FAILS_IT = 2  # times, for a journey that a partial answer leaves out
 _ASKED_IF_ANSWERED_BADLY = 4
 _REFUSALS_WITHOUT_ANSWER = 10  # journeys; by then it is not the journeys
-_PREPARED = 4  # requests that are made and wait, so that none has to be made while a place is free
 
 Keep = Callable[[Numbers, Shares], None]
 """Brings to disk the answers for journeys: their numbers, and the shares of their sessions, one after the other."""
@@ -89,7 +88,7 @@ class RequestRun:
         for members in reversed(packed):
             self._queue.put_nowait(_Request(journeys[members]))
         self._unsettled = len(packed)
-        workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency + _PREPARED)]
+        workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency)]
         await self._queue.join()
         for worker in workers:
             worker.cancel()
@@ -117,7 +116,7 @@ class RequestRun:
         """Ask until there is an outcome; returns the smaller requests that replace a refused one."""
         sessions = int(self._journeys.lengths[request.journeys].sum())
         while True:
-            body = await asyncio.to_thread(self._journeys.body, request.journeys, self._redistribution)
+            body = self._journeys.body(request.journeys, self._redistribution)
             async with self._gate.slot():  # held until the answer is on disk: a kill can lose what is in flight alone
                 sent_at = time.monotonic()
                 self._statistics.requests += 1

@@ -44,15 +44,10 @@ class Progress:
         return self.reused + self.answered + self.rejected
 
     @property
-    def journeys_per_second(self) -> float:
-        """Journeys answered or rejected a second so far."""
-        return (self.answered + self.rejected) / self.seconds if self.seconds else 0.0
-
-    @property
     def seconds_left(self) -> float | None:
         """Seconds until the end at the rate so far; None while nothing is answered."""
-        rate = self.journeys_per_second
-        return (self.journeys - self.settled) / rate if rate else None
+        settled_now = self.answered + self.rejected
+        return (self.journeys - self.settled) * self.seconds / settled_now if settled_now else None
 
 
 @dataclass(frozen=True)
@@ -104,27 +99,12 @@ class Statistics:
 
     def progress(self, seconds: float) -> Progress:
         """A snapshot, `seconds` after the start."""
-        return Progress(
-            journeys=self.journeys,
-            reused=self.reused,
-            answered=self.answered,
-            rejected=self.rejected,
-            requests=self.requests,
-            retries=self.retries.total(),
-            seconds=seconds,
-        )
+        counted = (self.journeys, self.reused, self.answered, self.rejected, self.requests)
+        return Progress(*counted, self.retries.total(), seconds)
 
     def as_document(self) -> dict[str, Any]:
         """The counters as they are written to a run's JSON; latencies as quantiles in seconds."""
-        quantiles: list[float] = []
-        if self.latencies:
-            quantiles = np.quantile(self.latencies, [*_QUANTILES.values()]).round(4).tolist()
-        return {
-            "journeys": self.journeys,
-            "reused": self.reused,
-            "answered": self.answered,
-            "rejected": self.rejected,
-            "requests": self.requests,
-            "retries": dict(sorted(self.retries.items())),
-            "latency_seconds": dict(zip(_QUANTILES, quantiles, strict=False)),
-        }
+        latencies = self.latencies
+        quantiles = {name: round(float(np.quantile(latencies, q)), 4) for name, q in _QUANTILES.items() if latencies}
+        counted = {name: getattr(self, name) for name in ("journeys", "reused", "answered", "rejected", "requests")}
+        return {**counted, "retries": dict(sorted(self.retries.items())), "latency_seconds": quantiles}

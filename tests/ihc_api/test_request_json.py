@@ -16,7 +16,7 @@ SCOPE = b"scope"
 
 def sent(journeys: pa.Table, which: list[int], redistribution: bytes | None = None) -> dict[str, Any]:
     body = NumberedJourneys([WireJourneys.of(journeys)]).body(np.array(which), redistribution)
-    document: dict[str, Any] = json.loads(b"".join(body))
+    document: dict[str, Any] = json.loads(body)
     return document
 
 
@@ -174,7 +174,7 @@ def test_journeys_of_several_days_are_numbered_through() -> None:
     assert asked.conv_ids == ["c00001", "xc00000", "xc00002"]
     assert asked.starts.tolist() == [0, 2, 5]
     expected = [json.loads(session_objects(table)) for table in tables]
-    assert json.loads(b"".join(numbered.body(np.array([1, 2, 4]))))["customer_journeys"] == [
+    assert json.loads(numbered.body(np.array([1, 2, 4])))["customer_journeys"] == [
         *expected[0][1:],
         *expected[2][:3],
         *expected[2][4:],

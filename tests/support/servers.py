@@ -98,7 +98,7 @@ class Api:
         return statistics
 
     def suffer(self, **faults: object) -> None:
-        """Set its faults, see `pipeline.attribution.sandbox.faults.Faults`."""
+        """Set its faults, see `pipeline.ihc_sandbox.faults.Faults`."""
         self._ask("/faults", json.dumps(faults).encode())
 
     def _ask(self, path: str, body: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -111,7 +111,7 @@ class Api:
 @contextmanager
 def sandbox(*options: str, key: str) -> Iterator[Api]:
     """Start `ihc-sandbox` with these options; it demands `key`."""
-    program = "from pipeline.attribution.sandbox import main; main()"
+    program = "from pipeline.ihc_sandbox import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, "--port", "0", *options],
         env={**os.environ, "SANDBOX_API_KEY": key},
