@@ -32,6 +32,7 @@ from targets.fingerprint import Stamp, fingerprint
 logger = logging.getLogger("luigi-interface.pipeline")
 
 Part = dt.date | str
+P = TypeVar("P", bound=Part)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -50,6 +51,8 @@ class Stage(luigi.Task):
 
     version: ClassVar[int] = 1
     """Raised when the code gives other content for the same inputs and settings."""
+
+    task_id: str
 
     runs_as_command: ClassVar[bool] = False
     """Whether the process is a `luigi` command of ours, so that its task ids are never used again."""
@@ -211,7 +214,7 @@ class Stage(luigi.Task):
                 logger.info("%s: waits for another run (%s)", self.label, holder)
             time.sleep(_PAUSE_BETWEEN_LOOKS)
 
-    def each(self, items: Iterable[tuple[Part, T]], make_one: Callable[[Part, T], R], total: int) -> list[R]:
+    def each(self, items: Iterable[tuple[P, T]], make_one: Callable[[P, T], R], total: int) -> list[R]:
         """`make_one` of every part and what comes with it, on all processors; results in the order of the items.
 
         Few items are held at a time. The errors of all parts are raised together, at the end.

@@ -48,7 +48,7 @@ SELECT conv_id, conv_time, revenue,
        CASE WHEN sessions_found > {max_sessions} THEN sessions_found - {max_sessions} ELSE 0 END AS sessions_cut
 FROM touchpoints
 WHERE from_last <= {max_sessions}
-ORDER BY conv_time // 86400, conv_id, position
+ORDER BY floor(conv_time / 86400), conv_id, position
 """
 
 

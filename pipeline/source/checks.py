@@ -71,7 +71,7 @@ def split(
 
 
 def refuse(rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:
-    """Raise `BadRowsError`, which counts the bad rows of each day and table and shows the first few, if there are any."""
+    """Raise `BadRowsError`, which counts the bad rows of each day and table and shows a few, if there are any."""
     found = [
         _describe(table, of_table, str(day))
         for day, of_day in sorted(rejects.items())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -23,9 +23,10 @@ _RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64())])
 _PARTS = 10**12
 """Costs are summed as whole numbers of these parts of a euro, so that no order of rows or threads changes a sum."""
 
+_UNIT = {"parts": _PARTS}
 _EPOCH = dt.date(1970, 1, 1)
-_NO_AMOUNT = "cost is not a number of at least 0"
-_REPEATED = "session_id is there more than once"
+_NO_AMOUNT = ["cost is not a number of at least 0"]
+_REPEATED = ["session_id is there more than once"]
 
 # Hashes first: the ids themselves would not fit into memory.
 _SET_UP = """
@@ -33,32 +34,36 @@ CREATE TEMP TABLE repeated AS
 SELECT session_id FROM costs
 WHERE hash(session_id) IN (SELECT hash(session_id) FROM costs GROUP BY hash(session_id) HAVING count(*) > 1)
 GROUP BY session_id HAVING count(*) > 1;
-CREATE VIEW days AS SELECT session_id, channel_name, session_time // 86400 AS day FROM sessions;
+CREATE VIEW days AS SELECT session_id, channel_name, CAST(floor(session_time / 86400) AS BIGINT) AS day FROM sessions;
 CREATE VIEW good AS
 SELECT session_id, cost FROM costs
 WHERE cost >= 0 AND isfinite(cost) AND session_id NOT IN (SELECT session_id FROM repeated);
 """
 _SESSIONS = "SELECT day, channel_name, count(*) FROM days GROUP BY ALL ORDER BY ALL"
-_SPENT = f"""
-SELECT day, channel_name, sum(CAST(round(cost * {_PARTS}) AS HUGEINT))
+_SPENT = """
+SELECT day, channel_name, sum(CAST(round(cost * $parts) AS HUGEINT))
 FROM good JOIN days USING (session_id) WHERE cost > 0 GROUP BY ALL
 """
 _SOME_BAD = """
 SELECT (SELECT count(*) FROM repeated)
      + (SELECT count(*) FROM costs WHERE NOT (cost >= 0 AND isfinite(cost)))
 """
-_BAD = f"""
-SELECT days.day, costs.session_id, costs.cost,
-       concat_ws('; ', CASE WHEN NOT (costs.cost >= 0 AND isfinite(costs.cost)) THEN '{_NO_AMOUNT}' END,
-                       CASE WHEN repeated.session_id IS NOT NULL THEN '{_REPEATED}' END)
-FROM costs JOIN days USING (session_id) LEFT JOIN repeated ON repeated.session_id = costs.session_id
-WHERE repeated.session_id IS NOT NULL OR NOT (costs.cost >= 0 AND isfinite(costs.cost))
-ORDER BY ALL
+_BAD = """
+SELECT day, session_id, cost, NOT (cost >= 0 AND isfinite(cost)) AS no_amount, session_id IN (FROM repeated) AS repeats
+FROM costs JOIN days USING (session_id) WHERE no_amount OR repeats ORDER BY ALL
 """
-_OF_SET_ASIDE = f"""
-SELECT day, sum(CAST(round(cost * {_PARTS}) AS HUGEINT))
+_OF_SET_ASIDE = """
+SELECT day, sum(CAST(round(cost * $parts) AS HUGEINT))
 FROM good JOIN (SELECT DISTINCT day, session_id FROM set_aside) USING (session_id) GROUP BY ALL
 """
+
+
+class _Bad(NamedTuple):
+    day: int
+    session_id: str
+    cost: float
+    no_amount: bool
+    repeats: bool
 
 
 def sum_channel_costs(
@@ -79,8 +84,10 @@ def sum_channel_costs(
         view_of_files(connection, "sessions", [*sessions.values()])
         connection.execute(_SET_UP)
         found = connection.execute(_SESSIONS).fetchall()
-        spent = {(day, channel): parts for day, channel, parts in connection.execute(_SPENT).fetchall()}
-        bad = connection.execute(_BAD).fetchall() if connection.execute(_SOME_BAD).fetchall()[0][0] else []
+        spent = {(day, channel): parts for day, channel, parts in connection.execute(_SPENT, _UNIT).fetchall()}
+        bad: dict[int, list[_Bad]] = {}
+        for row in connection.execute(_BAD).fetchall() if connection.execute(_SOME_BAD).fetchall()[0][0] else []:
+            bad.setdefault(row[0], []).append(_Bad(*row))
         of_set_aside = _cost_of_set_aside(connection, set_aside)
     channels: dict[int, list[tuple[str, float, int]]] = {}
     for day, channel, count in found:
@@ -89,7 +96,7 @@ def sum_channel_costs(
         day = (date - _EPOCH).days
         names, amounts, counts = zip(*channels.get(day, []), strict=True) if day in channels else ((), (), ())
         rows = pa.table({"channel_name": names, "cost": amounts, "sessions": counts}, schema=CHANNEL_COSTS)
-        yield date, Extract(rows, {"session_costs": _rejects(bad, day)}), of_set_aside.get(day, 0) / _PARTS
+        yield date, Extract(rows, {"session_costs": _rejects(bad.get(day, []))}), of_set_aside.get(day, 0) / _PARTS
 
 
 def _scan_costs(database: Database, path: Path) -> Path:
@@ -113,13 +120,15 @@ def _cost_of_set_aside(connection: duckdb.DuckDBPyConnection, rows: Mapping[dt.d
     if not tables:
         return {}
     connection.register("set_aside", pa.concat_tables(tables))
-    return dict(connection.execute(_OF_SET_ASIDE).fetchall())
+    return dict(connection.execute(_OF_SET_ASIDE, _UNIT).fetchall())
 
 
-def _rejects(bad: list[tuple[int, str, float, str]], day: int) -> Rejects:
-    of_day = [row for row in bad if row[0] == day]
-    usable = sum(cost for _, _, cost, reason in of_day if _NO_AMOUNT not in reason)
-    return Rejects([row[1] for row in of_day], [row[3] for row in of_day], usable)
+def _rejects(bad: Sequence[_Bad]) -> Rejects:
+    return Rejects(
+        [row.session_id for row in bad],
+        ["; ".join(_NO_AMOUNT * row.no_amount + _REPEATED * row.repeats) for row in bad],
+        sum(row.cost for row in bad if not row.no_amount),
+    )
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import sys
 from luigi.date_interval import Custom
 
 from pipeline.errors import PipelineError, SourceError
+from pipeline.places import Places
 from pipeline.source.extract import parse_date, source_dates
 from pipeline.source.prepare import check_source
-from pipeline.source.tasks import source_database
 from targets.database import Database
 from targets.errors import TargetError
 
@@ -32,7 +32,7 @@ def finished_interval(source: Database) -> Custom:
 def main() -> int:
     """Print the interval of the source in force, in the form that `--date-interval` takes."""
     try:
-        sys.stdout.write(f"{finished_interval(source_database())}\n")
+        sys.stdout.write(f"{finished_interval(Places.in_force().source())}\n")
     except (PipelineError, TargetError) as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return 1

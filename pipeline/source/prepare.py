@@ -15,7 +15,7 @@ from targets.files import Files
 
 _RECORD = "source.json"
 _REMEMBERED = 20  # conversions by which a database is known again
-_IDS = pa.schema([("conv_id", pa.string())])
+_IDS = pa.schema([("conv_id", pa.binary())])
 
 
 def check_source(source: Database) -> None:
@@ -36,7 +36,7 @@ def belongs_to(files: Files, source: Database) -> bool:
     """
     try:
         record = json.loads(files.read(_RECORD))
-        name, remembered = record["source"], record["conversions"]
+        name, remembered = record["source"], [*record["conversions"]]
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -72,8 +72,8 @@ def claim(files: Files, source: Database) -> None:
 def _some_conversions(source: Database) -> list[str]:
     with source.connect() as connection:
         found = connection.query(queries(source).SOME_CONVERSIONS, _REMEMBERED, schema=_IDS)
-    ids: list[str] = found["conv_id"].to_pylist()
-    return ids
+    # what is no text is for the checks of its day to refuse
+    return [conv_id for conv_id in (raw.decode(errors="ignore") for raw in found["conv_id"].to_pylist()) if conv_id]
 
 
 def _how_many_of(source: Database, conversions: list[str]) -> int:

@@ -45,8 +45,8 @@ DATES = {
 """Every date that rows have, well-formed or not."""
 
 _UNDATED = (
-    "SELECT ifnull(CAST({0} AS TEXT), '') AS date, count(*) AS rows FROM {1} "
-    "WHERE {0} IS NULL OR typeof({0}) <> 'text' OR date({0}) IS NOT {0} GROUP BY 1 ORDER BY 1"
+    "SELECT CASE typeof({0}) WHEN 'blob' THEN quote({0}) ELSE ifnull(CAST({0} AS TEXT), '') END AS date, "
+    "count(*) AS rows FROM {1} WHERE {0} IS NULL OR typeof({0}) <> 'text' OR date({0}) IS NOT {0} GROUP BY 1 ORDER BY 1"
 )
 UNDATED = {
     "session_sources": _UNDATED.format("event_date", "session_sources"),
@@ -54,9 +54,13 @@ UNDATED = {
 }
 """The dates that are not well-formed, and a few that SQLite does not know for well-formed."""
 
-FIRST_SESSION_DATE_AFTER = "SELECT ifnull(min(event_date), '') AS date FROM session_sources WHERE event_date > ?"
+FIRST_SESSION_DATE_AFTER = (
+    "SELECT ifnull(min(event_date), '') AS date FROM session_sources "
+    "WHERE event_date > ? AND typeof(event_date) = 'text'"
+)
 
 SOME_CONVERSIONS = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM conversions WHERE conv_id <> '' LIMIT ?"
 HOW_MANY_OF = (
-    "SELECT count(DISTINCT conv_id) AS rows FROM conversions WHERE conv_id IN (SELECT value FROM json_each(?))"
+    "SELECT count(DISTINCT CAST(conv_id AS TEXT)) AS rows FROM conversions "
+    "WHERE CAST(conv_id AS TEXT) IN (SELECT value FROM json_each(?))"
 )

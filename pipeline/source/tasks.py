@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -96,7 +96,13 @@ class DayExtract(IntervalStage):
         """Whether the day was read, and without setting rows aside where that is not allowed."""
         if not super().is_current(part, expected):
             return False
-        return self.bad_rows == "set-aside" or not any(self.target(part).notes()["rejected"].values())
+        tables = [table for table, rows in self.target(part).notes()["rejected"].items() if rows]
+        return not tables or (self.bad_rows == "set-aside" and all(self._listed(table, part) for table in tables))
+
+    def _listed(self, table: str, day: Part) -> bool:
+        """Whether the files of the rows set aside are there."""
+        listed, kept = self.set_aside_targets(table, day)
+        return listed.exists() and kept.stamp() is not None
 
     def keep(self, day: Part, extract: Extract, notes: Mapping[str, Any], fingerprint: str) -> int:
         """Write a day's good rows, and beside them those set aside; returns how many. Raises `UnwritableTargetError`.
@@ -131,6 +137,15 @@ class DayExtract(IntervalStage):
         _, kept = self.set_aside_targets(self.source_table, day)
         return kept if any(self.target(day).notes()["rejected"].values()) else None
 
+    def contents_set_aside(self) -> dict[Part, str]:
+        """Of each day the digest of its rows that were set aside, empty without any. Raises `UnreadableTargetError`."""
+        contents = {}
+        for day in self.parts():
+            kept = self.rows_set_aside(day)
+            stamp = kept.stamp() if kept is not None else None
+            contents[day] = stamp.content if stamp else ""
+        return contents
+
     def set_aside_targets(self, table: str, day: Part) -> tuple[CsvTarget, ParquetTarget]:
         """Where the rows of a day that were set aside are."""
         name = f"rejects/{table}/{day}"
@@ -152,15 +167,15 @@ class ScannedDays(DayExtract):
         """Scan, split by day, check, keep; good days are kept also where others have bad rows."""
         rejects: dict[dt.date, Mapping[str, Rejects]] = {}
 
-        def keep(day: Part, rows: list[pa.RecordBatch]) -> int:
+        def keep(day: dt.date, rows: list[pa.RecordBatch]) -> int:
             extract = self.check(day, rows)
             rejects[day] = extract.rejects
             return self.keep(day, extract, extract.notes(), stale[day])
 
         with self.files.scratch() as folder:
-            rows = sum(self.each(self.scan([*stale], folder), keep, len(stale)))
+            rows = self.each(self.scan(_days(stale), folder), keep, len(stale))
         self.refuse_bad_rows(rejects)
-        return counted(len(stale), rows)
+        return counted(len(stale), sum(rows))
 
 
 class Sessions(ScannedDays):
@@ -201,8 +216,10 @@ class ChannelCosts(DayExtract):
         return [self.clone(Sessions)]
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The days' sessions."""
-        return dict(self.clone(Sessions).contents())
+        """The days' sessions, and those set aside."""
+        sessions = self.clone(Sessions)
+        set_aside = sessions.contents_set_aside()
+        return {day: [content, set_aside[day]] for day, content in sessions.contents().items()}
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Read all costs once, join them to the sessions, sum."""
@@ -210,8 +227,8 @@ class ChannelCosts(DayExtract):
         rejects: dict[dt.date, Mapping[str, Rejects]] = {}
         rows = 0
         with self.files.scratch() as folder, sql_session(self.files, self.memory_limit) as connection:
-            paths = {day: sessions.target(day).verified() for day in stale}
-            set_aside = {day: kept.read() for day in stale if (kept := sessions.rows_set_aside(day)) is not None}
+            paths = {day: sessions.target(day).verified() for day in _days(stale)}
+            set_aside = {day: kept.read() for day in paths if (kept := sessions.rows_set_aside(day)) is not None}
             summed = sum_channel_costs(self.places.source(), paths, set_aside, connection, folder)
             for number, (day, extract, of_set_aside) in enumerate(summed, start=1):
                 rejects[day] = extract.rejects
@@ -219,6 +236,10 @@ class ChannelCosts(DayExtract):
                 self.progress(number, len(stale))
         self.refuse_bad_rows(rejects)
         return counted(len(stale), rows)
+
+
+def _days(parts: Iterable[Part]) -> list[dt.date]:
+    return [day for day in parts if isinstance(day, dt.date)]
 
 
 class UndatedRows(IntervalStage):

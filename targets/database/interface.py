@@ -70,5 +70,5 @@ class Database(Protocol):
         ...
 
     def create(self) -> None:
-        """Create an empty database where there is none."""
+        """Create an empty database where there is none. Raises `DatabaseError`."""
         ...

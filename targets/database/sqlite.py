@@ -6,6 +6,7 @@ locks on a file. The driver is used below its DB-API layer, whose import costs m
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -73,16 +74,19 @@ class SqliteDatabase:
 
     def exists(self) -> bool:
         """Whether there is a file, or a folder in its place."""
-        return self.path.exists()
+        return os.path.exists(self.path)  # noqa: PTH110 - which raises nothing, however odd the path
 
     def create(self) -> None:
-        """Create an empty file, which SQLite takes for an empty database."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.touch()
+        """Create an empty file, which SQLite takes for an empty database. Raises `DatabaseError`."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+        except OSError as error:
+            raise DatabaseError(f"the database {self.path} cannot be created: {error.strerror}") from error
 
     def _refuse_what_is_no_database(self) -> None:
         remedy = "set DATABASE_URL (or RESULTS_DATABASE_URL) to sqlite:///<path of the database>"
-        if not self.path.exists():
+        if not self.exists():
             raise DatabaseError(f"there is no database {self.path}; {remedy}")
         if self.path.is_dir():
             raise DatabaseError(f"{self.path} is a folder, not a database; {remedy}")

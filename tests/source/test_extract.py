@@ -1,13 +1,15 @@
-"""One day out of a database, whatever SQLite makes of its columns."""
+"""Days out of a database, whatever SQLite makes of its columns."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 import pytest
-from support.comparing import query
+from source_cases import DAY, read_conversions, read_sessions
 from support.databases import add_rows, change, conversion, session, write_database
 
 from pipeline.errors import SourceError
@@ -15,17 +17,16 @@ from pipeline.source.extract import (
     first_session_day,
     history_start,
     parse_date,
-    read_all_costs,
-    read_conversions,
-    read_sessions,
+    scan_conversions,
+    scan_sessions,
     source_dates,
     undated_rows,
 )
-from pipeline.source.prepare import create_indexes
 from pipeline.source.schema import CONVERSIONS, SESSIONS
 from targets.database import Database, open_database
+from targets.errors import DatabaseError
 
-DAY = dt.date(2023, 9, 1)
+RawDays = Iterable[tuple[dt.date, list[pa.RecordBatch]]]
 
 
 @pytest.fixture
@@ -36,14 +37,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def source(path: Path) -> Database:
     return open_database(f"sqlite:///{path}")
-
-
-def costs_of_day(source: Database) -> dict[str, float]:
-    """The costs of the day's sessions, none of which may be set aside, looked up and among all costs alike."""
-    looked_up = read_sessions(source, DAY)
-    assert not any(rejects.ids for rejects in looked_up.rejects.values())
-    assert read_sessions(source, DAY, read_all_costs(source)) == looked_up
-    return dict(zip(*looked_up.rows.select(["session_id", "cost"]).to_pydict().values(), strict=True))
 
 
 def test_a_day_without_rows_has_the_types_of_one_with_rows(source: Database) -> None:
@@ -77,18 +70,12 @@ def test_numbers_in_place_of_ids_become_text(path: Path, source: Database) -> No
 
 
 def test_other_columns_and_their_order_do_not_matter(path: Path, source: Database) -> None:
-    add_rows(path, [session("a", "user", f"{DAY} 12:00:00")])
-    change(path, "DROP TABLE session_costs")
-    change(path, "CREATE TABLE session_costs (currency TEXT, cost REAL, session_id TEXT)")
-    change(path, "INSERT INTO session_costs VALUES ('EUR', 1.25, 'a')")
-    assert costs_of_day(source) == {"a": 1.25}
-
-
-def test_thousands_of_leading_nulls_count_as_no_cost(path: Path, source: Database) -> None:
-    ids = [f"{number:05}" for number in range(3_000)]
-    costs: list[float | None] = [None] * 2_999 + [0.1]
-    add_rows(path, [session(name, "user", f"{DAY} 12:00:00") for name in ids], costs=zip(ids, costs, strict=True))
-    assert [*costs_of_day(source).values()] == [0.0] * 2_999 + [0.1]
+    change(path, "DROP TABLE conversions")
+    change(path, "CREATE TABLE conversions (currency, revenue REAL, conv_time, conv_date, user_id, conv_id)")
+    change(path, "INSERT INTO conversions VALUES ('EUR', 1.25, '12:00:00', '2023-09-01', 'u', 'a')")
+    assert read_conversions(source).rows.select(["conv_id", "revenue"]).to_pylist() == [
+        {"conv_id": "a", "revenue": 1.25}
+    ]
 
 
 def test_a_text_among_numbers_leaves_the_numbers_exact(path: Path, source: Database) -> None:
@@ -100,11 +87,12 @@ def test_a_text_among_numbers_leaves_the_numbers_exact(path: Path, source: Datab
 
 
 def test_whole_numbers_among_others_are_amounts(path: Path, source: Database) -> None:
-    change(path, "DROP TABLE session_costs")
-    change(path, "CREATE TABLE session_costs (session_id, cost)")
-    costs = [("a", 3), ("b", 0.5), ("c", 0), ("d", 2**40), ("e", 0.0)]
-    add_rows(path, [session(name, "user", f"{DAY} 12:00:00") for name, _ in costs], costs=costs)
-    assert costs_of_day(source) == dict(costs)
+    change(path, "DROP TABLE conversions")
+    change(path, "CREATE TABLE conversions (conv_id, user_id, conv_date, conv_time, revenue)")
+    amounts = {"a": 3, "b": 0.5, "c": 0, "d": 2**40, "e": 0.0}
+    add_rows(path, conversions=[conversion(name, "user", f"{DAY} 12:00:00", amounts[name]) for name in amounts])
+    rows = read_conversions(source).rows
+    assert dict(zip(rows["conv_id"].to_pylist(), rows["revenue"].to_pylist(), strict=True)) == amounts
 
 
 def test_flags_may_be_stored_as_reals(path: Path, source: Database) -> None:
@@ -120,47 +108,67 @@ def test_flags_may_be_stored_as_reals(path: Path, source: Database) -> None:
     assert [rows[name][0].as_py() for name in SESSIONS.names[4:7]] == [1, 1, 0]
 
 
-def test_costs_are_those_of_the_days_sessions(path: Path, source: Database) -> None:
-    sessions = [
-        session("today", "user", f"{DAY} 12:00:00"),
-        session("free", "user", f"{DAY} 12:00:00"),
-        session("tomorrow", "user", "2023-09-02 12:00:00"),
-    ]
-    add_rows(path, sessions, costs=[("tomorrow", 2.0), ("today", 1.0), ("nobody's", 4.0), (None, 8.0)])
-    assert costs_of_day(source) == {"today": 1.0, "free": 0.0}
+class TestDays:
+    """Of several days by one scan."""
+
+    days: ClassVar = [dt.date(2023, 9, day) for day in (3, 1, 2, 7)]
+
+    @pytest.fixture(autouse=True)
+    def rows(self, path: Path) -> None:
+        dates = [f"2023-09-{day:02}" for day in (2, 8, 7, 1, 2, 6, 3, 2)]
+        add_rows(
+            path,
+            [session(f"s{n}", "user", f"{date} 12:00:00") for n, date in enumerate(dates)],
+            [conversion(f"c{n}", "user", f"{date} 12:00:00") for n, date in enumerate(dates)],
+        )
+
+    def found(self, scan: RawDays, column: str) -> dict[int, list[str]]:
+        return {day.day: [name for rows in batches for name in rows[column].to_pylist()] for day, batches in scan}
+
+    def test_each_has_its_rows_in_the_order_of_the_source(self, source: Database, tmp_path: Path) -> None:
+        sessions = self.found(scan_sessions(source, self.days, tmp_path), "session_id")
+        assert sessions == {1: ["s3"], 2: ["s0", "s4", "s7"], 3: ["s6"], 7: ["s2"]}
+        assert [*sessions] == [1, 2, 3, 7]
+        conversions = self.found(scan_conversions(source, self.days, tmp_path), "conv_id")
+        assert conversions == {1: ["c3"], 2: ["c0", "c4", "c7"], 3: ["c6"], 7: ["c2"]}
+
+    def test_days_without_rows_are_there(self, source: Database, tmp_path: Path) -> None:
+        days = [dt.date(2023, 9, 4), dt.date(2023, 9, 5)]
+        assert self.found(scan_sessions(source, days, tmp_path), "session_id") == {4: [], 5: []}
+
+    def test_a_date_with_a_time_belongs_to_no_day(self, path: Path, source: Database, tmp_path: Path) -> None:
+        change(path, "UPDATE session_sources SET event_date = '2023-09-02 12:00:00' WHERE session_id = 's4'")
+        assert self.found(scan_sessions(source, self.days, tmp_path), "session_id")[2] == ["s0", "s7"]
+        assert undated_rows(source)["session_sources"] == {"2023-09-02 12:00:00": 1}
+
+    def test_little_memory_gives_the_same(
+        self, source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = self.found(scan_sessions(source, self.days, tmp_path), "session_id")
+        monkeypatch.setattr("pipeline.source.extract._MEMORY", 0)
+        assert self.found(scan_sessions(source, self.days, tmp_path), "session_id") == expected
+        assert [*tmp_path.glob("*.rows")]
 
 
-def test_many_costs_are_looked_up_by_day(path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_rows(path, [session("a", "user", f"{DAY} 12:00:00")], costs=[("a", 1.0), ("b", 2.0), ("c", 3.0)])
-    all_costs = read_all_costs(source)
-    assert all_costs is not None
-    assert all_costs.num_rows == 3
-    monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 3)
-    assert read_all_costs(source) is None
-
-
-def test_indexes_do_not_change_what_is_read(path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sum of costs depends on their order, and the order must not depend on who may create an index."""
-    ids = [f"{number * 7919 % 1000:03}" for number in range(1000)]
-    sessions = [session(name, "user", f"2023-09-0{number % 3 + 1} 12:00:00") for number, name in enumerate(ids)]
-    add_rows(path, sessions, costs=[(name, int(name) / 7) for name in reversed(ids)])
-    before = read_sessions(source, DAY).rows
-    monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)  # so that costs have an index, too
-    create_indexes(source)
-    assert query(path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'pipeline_%_by_%'") == [(3,)]
-    assert before.num_rows == 334
-    assert read_sessions(source, DAY).rows == before
+def test_a_database_that_is_damaged_in_the_middle_is_named(path: Path, source: Database, tmp_path: Path) -> None:
+    sessions = [session(f"{number:0100}", "user", f"{DAY} 12:00:00") for number in range(5_000)]
+    add_rows(path, sessions)
+    path.write_bytes(path.read_bytes()[:400_000])
+    with pytest.raises(DatabaseError, match=rf"^the database {path}: .*malformed"):
+        [*scan_sessions(source, [DAY], tmp_path)]
 
 
 def test_the_first_session_day(path: Path, source: Database) -> None:
     assert first_session_day(source) is None
-    dates = [None, "", "0", "2023", "2023-02-30", "1.1.2023", "2023-08-31", "2023-09-01", "unknown"]
+    dates = [None, "", "0", "2023", "2023-02-30", "1.1.2023", b"2023-01-01", "2023-08-31", "2023-09-01", "unknown"]
     add_rows(path, [(f"s{n}", "user", date, "12:00:00", "c", 0, 0, 0) for n, date in enumerate(dates)])
     assert first_session_day(source) == dt.date(2023, 8, 31)
 
 
 def test_there_is_no_first_day_where_all_dates_are_malformed(path: Path, source: Database) -> None:
-    add_rows(path, [(f"s{n}", "user", date, "12:00:00", "c", 0, 0, 0) for n, date in enumerate(["1.1.2023", "?"])])
+    add_rows(
+        path, [(f"s{n}", "user", date, "12:00:00", "c", 0, 0, 0) for n, date in enumerate(["1.1.2023", "?", b"?"])]
+    )
     assert first_session_day(source) is None
 
 
@@ -211,6 +219,18 @@ def test_rows_with_malformed_dates_are_counted_by_date(path: Path, source: Datab
     )
     assert undated_rows(source) == {"session_sources": {"": 2, "?": 1}, "conversions": {"31.8.2023": 2}}
     assert source_dates(source)["session_sources"] == {"": 2, "2023-09-01": 1, "?": 1}
+
+
+def test_dates_of_another_type_are_malformed_however_they_look(path: Path, source: Database) -> None:
+    add_rows(path, [("a", "user", b"2023-09-01", "12:00:00", "c", 0, 0, 0)])
+    assert read_sessions(source).rows.num_rows == 0
+    assert undated_rows(source)["session_sources"] == {"X'323032332D30392D3031'": 1}
+
+
+@pytest.mark.parametrize("date", ["2023-02-30", "2023-13-01", "2023-09-01T00:00:00", "now", "0", " 2023-09-01"])
+def test_every_row_is_of_a_day_or_has_a_malformed_date(path: Path, source: Database, date: str) -> None:
+    add_rows(path, [("a", "user", date, "12:00:00", "c", 0, 0, 0), session("b", "user", "2024-02-29 12:00:00")])
+    assert undated_rows(source)["session_sources"] == {date: 1}
 
 
 def test_an_empty_source_has_no_malformed_dates(source: Database) -> None:

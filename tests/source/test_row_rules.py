@@ -9,14 +9,13 @@ import math
 from pathlib import Path
 
 import pytest
+from source_cases import DAY, costs_of, read_conversions, read_costs, read_sessions
 from support.databases import Row, conversion, session, write_database
 
 from pipeline.errors import BadRowsError, SourceError
 from pipeline.source.checks import Rejects, refuse
-from pipeline.source.extract import Extract, read_all_costs, read_conversions, read_sessions
 from targets.database import Database, open_database
 
-DAY = dt.date(2023, 9, 1)
 SESSION_COLUMNS = (
     "session_id",
     "user_id",
@@ -52,11 +51,10 @@ def bad_conversion(**values: object) -> Row:
     return changed(conversion("bad", "user", f"{DAY} 12:00:00"), CONVERSION_COLUMNS, **values)
 
 
-def read_with_costs(source: Database) -> Extract:
-    """The day's sessions, whose costs are the same looked up and among all costs."""
-    extract = read_sessions(source, DAY)
-    assert read_sessions(source, DAY, read_all_costs(source)) == extract
-    return extract
+def rejected_costs(source: Database) -> tuple[Rejects, float, dict[str, float]]:
+    """The costs of the day that are set aside, what its sessions set aside cost, and the costs of its channels."""
+    extract, of_set_aside = read_costs(source)[DAY]
+    return extract.rejects["session_costs"], of_set_aside, costs_of(extract)
 
 
 GOOD_SESSION = session("good", "user", f"{DAY} 12:00:00", 'Größe, "XL"\n', (1, 0, 1))
@@ -95,7 +93,6 @@ def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_
             "holder_engagement": 1,
             "closer_engagement": 0,
             "impression_interaction": 1,
-            "cost": 0.0,
         }
     ]
 
@@ -119,24 +116,22 @@ def test_bad_conversion_is_set_aside_with_its_reason(tmp_path: Path, row: Row, b
 
 @pytest.mark.parametrize("amount", [amount for amount in BAD_AMOUNTS if amount is not None])
 def test_bad_cost_is_set_aside_with_its_reason(tmp_path: Path, amount: object) -> None:
-    sessions = [session("bad", "user", f"{DAY} 12:00:00"), GOOD_SESSION]
+    sessions = [session("bad", "user", f"{DAY} 12:00:00", "Ads"), GOOD_SESSION]
     source = database(tmp_path, sessions=sessions, costs=[("bad", amount), ("good", 0.25)])
-    rows, rejects = read_with_costs(source)
-    assert rejects["session_costs"] == Rejects(["bad"], ["cost is not a number of at least 0"], 0.0)
-    assert rows.select(["session_id", "cost"]).to_pylist() == [
-        {"session_id": "bad", "cost": 0.0},
-        {"session_id": "good", "cost": 0.25},
-    ]
+    rejects, of_set_aside, costs = rejected_costs(source)
+    assert rejects == Rejects(["bad"], ["cost is not a number of at least 0"], 0.0)
+    assert (of_set_aside, costs) == (0.0, {"Ads": 0.0, GOOD_SESSION[4]: 0.25})
 
 
 def test_every_row_of_a_repeated_session_is_set_aside(tmp_path: Path) -> None:
     twice = [session("twice", "user", f"{DAY} 12:00:00"), session("twice", "another", f"{DAY} 13:00:00")]
     sessions = [twice[0], GOOD_SESSION, twice[1]]
-    rows, rejects = read_with_costs(database(tmp_path, sessions=sessions, costs=[("twice", 2.5), ("good", 1.0)]))
+    source = database(tmp_path, sessions=sessions, costs=[("twice", 2.5), ("good", 1.0)])
+    rows, rejects = read_sessions(source)
     reasons = ["session_id is there more than once"] * 2
-    assert rejects["session_sources"] == Rejects(["twice"] * 2, reasons, 2.5)  # the cost once
-    assert rejects["session_costs"] == Rejects([], [], 0.0)
+    assert rejects["session_sources"] == Rejects(["twice"] * 2, reasons, 0.0)
     assert rows["session_id"].to_pylist() == ["good"]
+    assert rejected_costs(source) == (Rejects([], [], 0.0), 2.5, {GOOD_SESSION[4]: 1.0})  # its cost once
 
 
 def test_every_row_of_a_repeated_conversion_is_set_aside_with_its_revenue(tmp_path: Path) -> None:
@@ -148,12 +143,15 @@ def test_every_row_of_a_repeated_conversion_is_set_aside_with_its_revenue(tmp_pa
 
 def test_every_row_of_a_repeated_cost_is_set_aside_with_its_amount(tmp_path: Path) -> None:
     source = database(tmp_path, sessions=[GOOD_SESSION], costs=[("good", 1.0), ("good", None), ("good", -5.0)])
-    rows, rejects = read_with_costs(source)
-    costs = rejects["session_costs"]
-    assert costs.ids == ["good"] * 3
-    assert costs.amount == 1.0
-    assert costs.reasons[2] == "cost is not a number of at least 0; session_id is there more than once"
-    assert rows["cost"].to_pylist() == [0.0]
+    rejects, _, costs = rejected_costs(source)
+    assert rejects.ids == ["good"] * 3
+    assert rejects.amount == 1.0
+    assert sorted(rejects.reasons) == [
+        "cost is not a number of at least 0; session_id is there more than once",
+        "session_id is there more than once",
+        "session_id is there more than once",
+    ]
+    assert costs == {GOOD_SESSION[4]: 0.0}
 
 
 def test_costs_without_an_id_belong_to_no_session(tmp_path: Path) -> None:
@@ -161,10 +159,8 @@ def test_costs_without_an_id_belong_to_no_session(tmp_path: Path) -> None:
     source = database(
         tmp_path, sessions=sessions, costs=[(None, 1.0), (None, 2.0), ("", 4.0), ("", 8.0), ("good", 0.5)]
     )
-    rows, rejects = read_with_costs(source)
-    assert rows["cost"].to_pylist() == [0.5]
-    assert rejects["session_costs"] == Rejects([], [], 0.0)
-    assert (len(rejects["session_sources"].ids), rejects["session_sources"].amount) == (2, 0.0)
+    assert rejected_costs(source) == (Rejects([], [], 0.0), 0.0, {GOOD_SESSION[4]: 0.5})
+    assert len(read_sessions(source).rejects["session_sources"].ids) == 2
 
 
 def test_the_same_id_on_another_day_does_not_concern_this_one(tmp_path: Path) -> None:
@@ -182,9 +178,10 @@ def test_revenue_set_aside_is_counted_as_far_as_it_can_be_read(tmp_path: Path) -
 
 def test_a_day_without_bad_rows_has_no_rejects(tmp_path: Path) -> None:
     source = database(tmp_path, sessions=[GOOD_SESSION], conversions=[GOOD_CONVERSION], costs=[("good", 0)])
-    rejects = {**read_with_costs(source).rejects, **read_conversions(source, DAY).rejects}
+    extracts = (read_sessions(source), read_costs(source)[DAY][0], read_conversions(source))
+    rejects = {table: of_table for extract in extracts for table, of_table in extract.rejects.items()}
     assert rejects == dict.fromkeys(("session_sources", "session_costs", "conversions"), Rejects([], [], 0.0))
-    refuse(rejects, str(DAY))
+    refuse({DAY: rejects})
 
 
 @pytest.mark.parametrize(
@@ -200,7 +197,7 @@ def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: 
     rows = [bad_conversion(conv_id=f"bad-{number}", user_id=None) for number in range(count)]
     _, rejects = read_conversions(database(tmp_path, conversions=rows), DAY)
     with pytest.raises(BadRowsError) as refused:
-        refuse(rejects, str(DAY))
+        refuse({DAY: rejects})
     remedy = " Correct them in the source, or set BAD_ROWS=set-aside to go on without them"
     assert str(refused.value).endswith(message + remedy)
     assert "\n" not in str(refused.value)
@@ -209,18 +206,28 @@ def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: 
 def test_refusal_of_a_row_without_an_id(tmp_path: Path) -> None:
     _, rejects = read_sessions(database(tmp_path, sessions=[bad_session(session_id=None)]), DAY)
     with pytest.raises(BadRowsError, match=r"1 bad row: \(no id\) \(session_id is NULL or empty\)"):
-        refuse(rejects, str(DAY))
+        refuse({DAY: rejects})
 
 
 def test_refusal_names_the_bad_rows_of_both_tables(tmp_path: Path) -> None:
     rows = [GOOD_SESSION, bad_session(user_id=None)]
-    _, rejects = read_with_costs(database(tmp_path, sessions=rows, costs=[("good", -1.0)]))
+    source = database(tmp_path, sessions=rows, costs=[("good", -1.0)])
     with pytest.raises(BadRowsError) as refused:
-        refuse(rejects, str(DAY))
+        refuse({DAY: {**read_sessions(source).rejects, **read_costs(source)[DAY][0].rejects}})
     assert str(refused.value).startswith(
         "session_sources on 2023-09-01: 1 bad row: bad (user_id is NULL or empty); "
         "session_costs on 2023-09-01: 1 bad row: good (cost is not a number of at least 0). Correct them"
     )
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, ""), (10, ""), (11, "; and 1 days more"), (400, "; and 390 days more")])
+def test_refusal_names_the_first_days_that_have_bad_rows(count: int, end: str) -> None:
+    bad, good = Rejects(["bad"], ["user_id is NULL or empty"], 0.0), Rejects([], [], 0.0)
+    days = [DAY + dt.timedelta(days=number) for number in range(count)]
+    with pytest.raises(BadRowsError) as refused:
+        refuse({day: {"conversions": bad, "session_sources": good} for day in reversed(days)})
+    shown = [f"conversions on {day}: 1 bad row: bad (user_id is NULL or empty)" for day in days[:10]]
+    assert str(refused.value).startswith(f"{'; '.join(shown)}{end}. Correct them in the source, or set BAD_ROWS")
 
 
 def test_rejects_are_written_as_csv(tmp_path: Path) -> None:
@@ -234,5 +241,7 @@ def test_rejects_are_written_as_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["session_id", "user_id", "event_time", "channel_name"])
 def test_text_that_is_not_utf8_stops_the_day(tmp_path: Path, column: str) -> None:
     source = database(tmp_path, sessions=[GOOD_SESSION, bad_session(**{column: b"caf\xe9"})])
-    with pytest.raises(SourceError, match=r"source\.db on 2023-09-01: a text is not UTF-8 \(.*\); correct it in the"):
+    with pytest.raises(
+        SourceError, match=r"^session_sources on 2023-09-01: a text is not UTF-8 \(.*\); correct it in the"
+    ):
         read_sessions(source, DAY)

@@ -1,0 +1,56 @@
+"""Days of a source read without a data directory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.source.costs import sum_channel_costs
+from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
+from pipeline.sql_session import sql_session
+from targets.database import Database
+from targets.files import LocalFiles
+
+DAY = dt.date(2023, 9, 1)
+
+
+def read_sessions(source: Database, day: dt.date = DAY) -> Extract:
+    """The sessions of a day."""
+    with tempfile.TemporaryDirectory() as folder:
+        ((found, rows),) = scan_sessions(source, [day], Path(folder))
+    assert found == day
+    return check_sessions(day, rows)
+
+
+def read_conversions(source: Database, day: dt.date = DAY) -> Extract:
+    """The conversions of a day."""
+    with tempfile.TemporaryDirectory() as folder:
+        ((found, rows),) = scan_conversions(source, [day], Path(folder))
+    assert found == day
+    return check_conversions(day, rows)
+
+
+def read_costs(source: Database, *days: dt.date, memory_limit: str = "1GB") -> dict[dt.date, tuple[Extract, float]]:
+    """The channels' costs of each day, and what its sessions that are set aside cost."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths, set_aside = {}, {}
+        for day, batches in scan_sessions(source, days or [DAY], folder):
+            rows, rejects = check_sessions(day, batches)
+            paths[day] = str(folder / f"{day}.parquet")
+            pq.write_table(rows, paths[day])
+            set_aside[day] = rejects["session_sources"].to_table()
+        with sql_session(LocalFiles(folder / "data"), memory_limit) as connection:
+            summed = sum_channel_costs(source, paths, set_aside, connection, folder)
+            return {day: (extract, of_set_aside) for day, extract, of_set_aside in summed}
+
+
+def costs_of(extract: Extract) -> dict[str, float]:
+    """Cost by channel."""
+    costs: dict[str, float] = dict(
+        zip(*extract.rows.select(["channel_name", "cost"]).to_pydict().values(), strict=True)
+    )
+    return costs
