@@ -36,10 +36,10 @@ def belongs_to(files: Files, source: Database) -> bool:
     """
     try:
         record = json.loads(files.read(_RECORD))
-        name, remembered = record["source"], [*record["conversions"]]
+        name, remembered = record["source"], [*record.get("conversions", ())]  # which an earlier version did not write
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(
             f"{files.where(_RECORD)} is damaged; delete it if {files.where('')} holds files of {source.name}"
         ) from error

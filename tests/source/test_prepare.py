@@ -1,22 +1,19 @@
-"""The source checked, indexed, and its data directory claimed, before anything is written."""
+"""The source checked, and its data directory claimed, before anything is written."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 from pathlib import Path
 
 import pytest
-from support.comparing import query
-from support.databases import change, write_database
+from support.databases import Row, add_rows, change, conversion, write_database
 
 from pipeline.errors import SourceError
-from pipeline.source.prepare import belongs_to, check_source, claim, costs_at_once, create_indexes
+from pipeline.source.prepare import belongs_to, check_source, claim
 from targets.database import Database, open_database
-
-INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY name"
-OURS = [("pipeline_conversions_by_date",), ("pipeline_costs_by_session",), ("pipeline_sessions_by_date",)]
+from targets.errors import UnwritableTargetError
+from targets.files import LocalFiles
 
 
 @pytest.fixture
@@ -59,98 +56,167 @@ class TestCheckSource:
         ):
             check_source(source)
 
-
-class TestCreateIndexes:
-    @pytest.fixture(autouse=True)
-    def costs_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)
-
-    def test_costs_that_are_read_at_once_need_none(
-        self, path: Path, source: Database, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 1)
-        create_indexes(source)
-        assert query(path, INDEXES) == [index for index in OURS if "costs" not in index[0]]
-
-    def test_a_source_that_is_ours_gets_them_once(self, path: Path, source: Database) -> None:
-        create_indexes(source)
+    def test_it_leaves_the_source_as_it_is(self, path: Path, source: Database) -> None:
         before = path.read_bytes()
-        create_indexes(source)
-        assert query(path, INDEXES) == OURS
+        check_source(source)
+        claim(LocalFiles(path.parent / "data"), source)
         assert path.read_bytes() == before
+        assert {found.name for found in path.parent.iterdir()} == {"source.db", "data"}
 
-    def test_costs_that_have_become_many_get_one_when_they_are_read(
-        self, path: Path, source: Database, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 1)
-        create_indexes(source)
-        costs = costs_at_once(source)
-        assert costs is not None
-        assert query(path, INDEXES) != OURS
-        monkeypatch.setattr("pipeline.source.extract._FEW_COSTS", 0)
-        assert costs_at_once(source) is None
-        assert query(path, INDEXES) == OURS
 
-    def test_what_is_missing_is_added(self, path: Path, source: Database) -> None:
-        create_indexes(source)
-        change(path, "DROP INDEX pipeline_costs_by_session")
-        create_indexes(source)
-        assert query(path, INDEXES) == OURS
+def orders(*names: object) -> list[Row]:
+    return [conversion(name, "user", "2023-09-01 12:00:00") for name in names]
 
-    def test_a_view_gets_none(self, path: Path, source: Database) -> None:
-        view_in_place_of_sessions(path)
-        create_indexes(source)
-        assert query(path, INDEXES) == OURS[:2]
 
-    def test_a_read_only_source_gets_advice_instead(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        read_only = open_database(f"sqlite:///{path}", read_only=True)
-        before = path.read_bytes()
-        with caplog.at_level(logging.INFO):
-            create_indexes(read_only)
-        assert path.read_bytes() == before
-        (advice,) = re.findall(r"a run is faster with: (.*)", caplog.text)
-        for statement in advice.split("; "):
-            change(path, statement)
-        assert query(path, INDEXES) == OURS
-        caplog.clear()
-        create_indexes(read_only)
-        assert not caplog.text
+@pytest.fixture
+def files(tmp_path: Path) -> LocalFiles:
+    return LocalFiles(tmp_path / "new" / "files")
+
+
+def record(files: LocalFiles) -> Path:
+    return files.root / "source.json"
 
 
 class TestClaim:
-    def test_a_new_folder_is_recorded_as_the_sources(self, tmp_path: Path, source: Database) -> None:
-        root = tmp_path / "new" / "files"
-        assert not belongs_to(root, source)
-        claim(root, source)
-        assert json.loads((root / "source.json").read_text()) == {"source": source.name}
-        assert belongs_to(root, source)
+    def test_a_new_folder_is_recorded_as_the_sources(self, files: LocalFiles, path: Path, source: Database) -> None:
+        add_rows(path, conversions=orders("a", "b"))
+        assert not belongs_to(files, source)
+        claim(files, source)
+        assert json.loads(record(files).read_text()) == {"source": source.name, "conversions": ["a", "b"]}
+        assert belongs_to(files, source)
 
-    def test_a_claim_is_made_once(self, tmp_path: Path, source: Database) -> None:
-        claim(tmp_path, source)
-        inode = (tmp_path / "source.json").stat().st_ino
-        claim(tmp_path, source)
-        assert (tmp_path / "source.json").stat().st_ino == inode
+    def test_a_claim_is_made_once(self, files: LocalFiles, source: Database) -> None:
+        claim(files, source)
+        inode = record(files).stat().st_ino
+        claim(files, source)
+        assert record(files).stat().st_ino == inode
 
-    def test_a_folder_of_another_source_is_refused(self, tmp_path: Path, source: Database) -> None:
-        claim(tmp_path, source)
+    def test_a_folder_of_another_source_is_refused(self, files: LocalFiles, tmp_path: Path, source: Database) -> None:
+        claim(files, source)
         other = open_database(f"sqlite:///{tmp_path / 'other.db'}")
         message = (
-            f"{tmp_path} holds files of {source.name}, not of {other.name}; set DATA_DIR to another folder "
-            f"(if the database has only moved, delete {tmp_path / 'source.json'})"
+            f"{files.root} holds files of {source.name}, not of {other.name}; set DATA_DIR to another folder "
+            f"(if the database is the same, delete {record(files)})"
         )
         for look in (belongs_to, claim):
             with pytest.raises(SourceError, match=f"^{re.escape(message)}$"):
-                look(tmp_path, other)
+                look(files, other)
 
-    @pytest.mark.parametrize("content", ["", "[]", "{}", '"text"'])
-    def test_a_damaged_record_is_named(self, tmp_path: Path, source: Database, content: str) -> None:
-        (tmp_path / "source.json").write_text(content)
-        with pytest.raises(SourceError, match=rf"^{tmp_path}/source\.json is damaged; delete it if"):
-            belongs_to(tmp_path, source)
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *("", "[]", "{}", '"text"', "null", "\xff", '{"conversions": []}'),
+            *('{"source": "s", "conversions": 5}', '{"source": "s", "conversions": null}'),
+        ],
+    )
+    def test_a_damaged_record_is_named(self, files: LocalFiles, source: Database, content: str) -> None:
+        files.write("source.json", content.encode("latin-1"))
+        with pytest.raises(
+            SourceError, match=rf"^{record(files)} is damaged; delete it if {files.root} holds files of"
+        ):
+            belongs_to(files, source)
+
+    def test_a_folder_in_place_of_the_record_is_named(self, files: LocalFiles, source: Database) -> None:
+        record(files).mkdir(parents=True)
+        with pytest.raises(SourceError, match=rf"^{record(files)} is damaged; delete it"):
+            claim(files, source)
 
     @pytest.mark.parametrize("inside", ["", "folder"])
     def test_a_file_in_place_of_the_folder_is_named(self, tmp_path: Path, source: Database, inside: str) -> None:
         file = tmp_path / "file"
         file.touch()
-        with pytest.raises(SourceError, match=rf"^DATA_DIR is {file / inside}, but {file} is a file; name a folder$"):
-            claim(file / inside, source)
+        with pytest.raises(UnwritableTargetError, match=rf"^{file / inside}/source\.json cannot be written .*DATA_DIR"):
+            claim(LocalFiles(file / inside), source)
+
+
+class TestKnowingADatabaseAgain:
+    """By some of its conversions, since a path says nothing about what lies there."""
+
+    @pytest.fixture(autouse=True)
+    def claimed(self, files: LocalFiles, path: Path, source: Database) -> None:
+        add_rows(path, conversions=orders(*map(str, range(100))))
+        claim(files, source)
+
+    def test_another_database_at_the_same_path_is_refused(
+        self, files: LocalFiles, path: Path, source: Database
+    ) -> None:
+        path.unlink()
+        write_database(path, conversions=orders("x", "y"))
+        message = (
+            f"{path} has none of the conversions that it had when {files.root} was last used: it is another database; "
+            f"set DATA_DIR to another folder (if the database is the same, delete {record(files)})"
+        )
+        for look in (belongs_to, claim):
+            with pytest.raises(SourceError, match=f"^{re.escape(message)}$"):
+                look(files, source)
+
+    def test_so_is_one_without_any(self, files: LocalFiles, path: Path, source: Database) -> None:
+        change(path, "DELETE FROM conversions")
+        with pytest.raises(SourceError, match="has none of the conversions"):
+            belongs_to(files, source)
+
+    def test_more_rows_are_no_other_database(self, files: LocalFiles, path: Path, source: Database) -> None:
+        add_rows(path, conversions=orders(*(f"new-{number}" for number in range(1_000))))
+        assert belongs_to(files, source)
+
+    def test_rows_in_another_order_are_no_other_database(self, files: LocalFiles, path: Path, source: Database) -> None:
+        path.unlink()
+        write_database(path, conversions=orders(*map(str, reversed(range(100)))))
+        assert belongs_to(files, source)
+
+    def test_some_rows_less_are_no_other_database(self, files: LocalFiles, path: Path, source: Database) -> None:
+        change(path, "DELETE FROM conversions WHERE rowid <= 5")
+        assert belongs_to(files, source)
+
+    def test_where_many_are_gone_others_are_remembered(self, files: LocalFiles, path: Path, source: Database) -> None:
+        """A shop that keeps its last months alone is known again for ever, as long as a run comes in between."""
+        change(path, "DELETE FROM conversions WHERE rowid <= 15")
+        assert not belongs_to(files, source)
+        claim(files, source)
+        assert belongs_to(files, source)
+        change(path, "DELETE FROM conversions WHERE rowid <= 25")
+        claim(files, source)
+        assert belongs_to(files, source)
+
+    def test_a_repeated_id_counts_once(self, files: LocalFiles, path: Path, source: Database) -> None:
+        change(path, "DELETE FROM conversions WHERE rowid > 1")
+        add_rows(path, conversions=orders(*["0"] * 30))
+        assert not belongs_to(files, source)
+
+
+def test_a_folder_of_an_earlier_version_learns_the_conversions(files: LocalFiles, path: Path, source: Database) -> None:
+    add_rows(path, conversions=orders("a"))
+    files.write("source.json", json.dumps({"source": source.name}).encode())
+    assert not belongs_to(files, source)
+    claim(files, source)
+    assert json.loads(record(files).read_text()) == {"source": source.name, "conversions": ["a"]}
+
+
+def test_a_source_that_gets_its_first_conversion_is_remembered_by_it(
+    files: LocalFiles, path: Path, source: Database
+) -> None:
+    claim(files, source)
+    assert belongs_to(files, source)
+    add_rows(path, conversions=orders("first"))
+    assert not belongs_to(files, source)
+    claim(files, source)
+    assert json.loads(record(files).read_text())["conversions"] == ["first"]
+    assert belongs_to(files, source)
+
+
+@pytest.mark.parametrize("kind", ["INTEGER", "TEXT", ""])
+def test_ids_of_any_type_are_known_again(files: LocalFiles, path: Path, source: Database, kind: str) -> None:
+    change(path, "DROP TABLE conversions")
+    change(path, f"CREATE TABLE conversions (conv_id {kind}, user_id, conv_date, conv_time, revenue)")
+    add_rows(path, conversions=orders(17, 18, "x", None, ""))
+    claim(files, source)
+    assert json.loads(record(files).read_text())["conversions"] == ["17", "18", "x"]
+    assert belongs_to(files, source)
+
+
+def test_ids_that_are_no_text_are_not_remembered(files: LocalFiles, path: Path, source: Database) -> None:
+    add_rows(path, conversions=orders("good", "bad"))
+    change(path, "UPDATE conversions SET conv_id = CAST(X'FFFE' AS TEXT) WHERE conv_id = 'bad'")
+    claim(files, source)
+    assert json.loads(record(files).read_text())["conversions"] == ["good"]
+    assert belongs_to(files, source)
