@@ -61,7 +61,8 @@ def _prepare_for(parser: argparse.ArgumentParser, name: str | None, *, asks_for_
             "task_namespace"
         )
     except TaskClassException as error:
-        _refuse(f"{error}; `luigi --module pipeline --help` lists all tasks")
+        words = str(error).replace(":\n", " ").replace("\n", ", ")
+        _refuse(f"{words}; `luigi --module pipeline --help` lists all tasks")
 
 
 def _refuse_option(message: str) -> NoReturn:

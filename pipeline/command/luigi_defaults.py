@@ -5,7 +5,7 @@ from __future__ import annotations
 import luigi.configuration
 
 _DEFAULTS = {
-    "core": {"log_level": "INFO", "autoload_range": "false"},
+    "core": {"log_level": "INFO"},
     "worker": {"wait_interval": "0.2", "wait_jitter": "0"},
     "retcode": {
         "already_running": "10",

@@ -50,7 +50,7 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
             _check_settings(module_of)
             task = parser.get_task_obj()
             seconds = task.max_run_seconds if isinstance(task, Stage) else setting_in_force("max_run_seconds")
-        except (*WRONG_COMMAND, PipelineError, TargetError, ValueError) as error:
+        except (*WRONG_COMMAND, PipelineError, TargetError, ValueError, OSError) as error:
             _end([_KWARGS.sub("", str(error))], exit_code("unhandled_exception"))
         label = getattr(task, "label", task.task_family)
         code = exit_code("task_failed")

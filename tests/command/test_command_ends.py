@@ -14,7 +14,7 @@ from support.databases import change
 from support.running import LOCAL, Outcome, Workplace
 from support.servers import luigid
 
-TASK_FAILED, NOT_RUN = 30, 25
+NOT_RUN, TASK_FAILED, WRONG = 25, 30, 40
 
 
 @pytest.fixture(params=["1", "2"], ids=["one worker", "two workers"])
@@ -62,6 +62,36 @@ def test_error_of_the_program_keeps_its_traceback_and_is_the_last_line_too(
     assert outcome.code == TASK_FAILED
     assert "Traceback" in outcome.text
     assert "KeyError: 'a slip'" in outcome.log.splitlines()[-1]
+
+
+def test_failed_stage_is_not_revived_while_others_run(shop: Workplace, scheduler: tuple[str, ...]) -> None:
+    shop.scheduler = scheduler
+    (shop.folder / "luigi.cfg").write_text("[scheduler]\nretry_delay = 1\n")
+    change(shop.database, "UPDATE session_sources SET event_time = '25:61' WHERE session_id = 'gap-1'")
+    with held_up(shop):
+        started = start_journeys(shop, "--workers", "2")
+        wait_until_it_waits(started)
+        time.sleep(4)
+    outcome = started.end()
+    assert_last_line(outcome, TASK_FAILED, "gap-1")
+    assert outcome.log.count("Sessions 2023-08-28-2023-09-03: failed") <= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "raised", "code"),
+    [
+        ("make", "SettingsError", WRONG),
+        ("requires", "ModelError", WRONG),
+        ("requires", "SourceError", TASK_FAILED),
+    ],
+)
+def test_exit_code_goes_by_the_cause(shop: Workplace, method: str, raised: str, code: int) -> None:
+    (shop.folder / "sitecustomize.py").write_text(
+        f"from pipeline.errors import {raised}\nimport pipeline.source.tasks as tasks\n"
+        f"def {method}(self, *stale): raise {raised}('no good')\ntasks.Sessions.{method} = {method}\n"
+    )
+    outcome = journeys(shop, PYTHONPATH=str(shop.folder))
+    assert_last_line(outcome, code, "Sessions 2023-08-28-2023-09-03: no good")
 
 
 def test_causes_are_printed_once_each(shop: Workplace) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from journeys_command import held_up, journeys, start_journeys, wait_until_it_waits
+from support.databases import SHOP_INTERVAL
 from support.running import Workplace
 
 ALREADY_RUNNING = 10
@@ -28,6 +29,15 @@ def test_the_same_command_is_running(shop: Workplace) -> None:
     for run in (first, other, unlocked):
         run.end().succeeded()
     assert [path.name for path in (shop.files / "locks").glob("command-*")] == []
+
+
+def test_python_m_luigi_is_the_same_command(shop: Workplace) -> None:
+    with held_up(shop):
+        first = start_journeys(shop)
+        wait_until_it_waits(first)
+        command = ("python", "-m", "luigi", "Journeys", "--date-interval", SHOP_INTERVAL, "--module=pipeline")
+        assert shop.start(*command, *shop.scheduler).end().code == ALREADY_RUNNING
+    first.end().succeeded()
 
 
 def test_the_same_command_in_two_places(shop: Workplace, tmp_path: Path) -> None:
