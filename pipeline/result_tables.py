@@ -42,7 +42,7 @@ def are_ready(database: Database) -> bool:
     with database.connect() as connection:
         present = connection.tables()
     return set(present.get(SLICES, ())) == {*SLICE_COLUMNS} and all(
-        _key(present.get(table, {})) == key for table, (_, key) in {**RESULTS, **OURS}.items()
+        _is_ours(present.get(table, {}), columns, key) for table, (columns, key) in {**RESULTS, **OURS}.items()
     )
 
 
@@ -57,7 +57,7 @@ def create(connection: Connection) -> None:
     connection.execute(CREATE_SLICES)
     for table, (columns, key) in {**RESULTS, **OURS}.items():
         present = tables.get(table, {})
-        if _key(present) == key:
+        if _is_ours(present, columns, key):
             continue
         # Markers of a table that was dropped or that somebody else filled say nothing about the new one.
         connection.execute(f"DELETE FROM {SLICES}")
@@ -95,6 +95,11 @@ def _migrate(
 def _ddl(table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
     typed = ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns.items())
     return f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
+
+
+def _is_ours(present: Mapping[str, int], columns: Mapping[str, str], key: tuple[str, ...]) -> bool:
+    """Whether a table can be filled as it is; columns that somebody has added to it do no harm."""
+    return _key(present) == key and present.keys() >= columns.keys()
 
 
 def _key(columns: Mapping[str, int]) -> tuple[str, ...]:

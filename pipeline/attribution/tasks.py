@@ -22,6 +22,7 @@ from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import setting
 from pipeline.stage import RUN, Part, Stage, counted
+from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget, JsonTarget
 
@@ -80,6 +81,12 @@ class CreditOptions(JourneyOptions):
             files=self.files,
         )
 
+    @property
+    def credit_folder(self) -> str:
+        """A name of its own for whatever gives other credit: the model, and a digest of it and of its journeys."""
+        identity = {"model": self.choice.identity(), "journeys": self.journey_settings()}
+        return f"{self.model}-{fingerprint(identity)[:6]}"
+
     def api_settings(self) -> ApiSettings:
         """How to ask the API. Raises `SettingsError`."""
         from pipeline.ihc_api.settings import ApiSettings
@@ -111,16 +118,16 @@ class Attribution(ModelSettings):
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/attribution/<model>-<6 hex digits>/<day>.parquet`."""
-        return ParquetTarget(self.files, f"attribution/{self.choice.folder()}/{part}.parquet", CREDIT)
+        return ParquetTarget(self.files, f"attribution/{self.credit_folder}/{part}.parquet", CREDIT)
 
     def rejected_conversions(self, part: Part) -> CsvTarget:
         """The conversions of a day whose journeys the API rejected, and its reasons."""
-        return CsvTarget(self.files, f"rejects/attribution/{self.choice.folder()}/{part}.csv")
+        return CsvTarget(self.files, f"rejects/attribution/{self.credit_folder}/{part}.csv")
 
     @property
     def lock_name(self) -> str:
-        """One run a model; one run at all asks the API, so that nothing is paid twice and its limits hold."""
-        return "Attribution-ihc-api" if self.choice.is_api else f"Attribution-{self.choice.folder()}"
+        """One run a folder; one run at all asks the API, so that nothing is paid twice and its limits hold."""
+        return "Attribution-ihc-api" if self.choice.is_api else f"Attribution-{self.credit_folder}"
 
     def settings(self) -> Mapping[str, Any]:
         """What the model is."""

@@ -26,12 +26,12 @@ class ChannelCredit(ModelSettings):
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/channel_credit/<model>-<6 hex digits>/<day>.parquet`."""
-        return ParquetTarget(self.files, f"channel_credit/{self.choice.folder()}/{part}.parquet", CHANNEL_CREDIT)
+        return ParquetTarget(self.files, f"channel_credit/{self.credit_folder}/{part}.parquet", CHANNEL_CREDIT)
 
     @property
     def lock_name(self) -> str:
-        """One run a model."""
-        return f"ChannelCredit-{self.choice.folder()}"
+        """One run a folder."""
+        return f"ChannelCredit-{self.credit_folder}"
 
     def inputs(self) -> Mapping[Part, Any]:
         """Of each day its journeys and credit."""
@@ -59,12 +59,12 @@ class ConversionBooks(ModelSettings):
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/conversion_books/<model>-<6 hex digits>/<day>.parquet`, the counts in its notes."""
-        return ParquetTarget(self.files, f"conversion_books/{self.choice.folder()}/{part}.parquet", UNATTRIBUTED)
+        return ParquetTarget(self.files, f"conversion_books/{self.credit_folder}/{part}.parquet", UNATTRIBUTED)
 
     @property
     def lock_name(self) -> str:
-        """One run a model."""
-        return f"ConversionBooks-{self.choice.folder()}"
+        """One run a folder."""
+        return f"ConversionBooks-{self.credit_folder}"
 
     def inputs(self) -> Mapping[Part, Any]:
         """Of each day its conversions, journeys and credit."""
@@ -78,12 +78,12 @@ class ConversionBooks(ModelSettings):
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Count, sum, list."""
-        conversions, journeys, credit = (self.clone(stage) for stage in (Conversions, Journeys, Attribution))
+        stages = [self.clone(stage) for stage in (Conversions, Journeys, Attribution)]
 
         def write(day: Part, _: None) -> int:
-            tables = [stage.target(day).read() for stage in (conversions, journeys, credit)]
-            unattributed = unattributed_conversions(*tables)
-            books = day_books(*tables, unattributed)
+            conversions, journeys, credit = (stage.target(day).read() for stage in stages)
+            unattributed = unattributed_conversions(conversions, journeys, credit)
+            books = day_books(conversions, journeys, credit, unattributed)
             self.target(day).write(unattributed, stale[day], asdict(books))
             return books.conversions
 

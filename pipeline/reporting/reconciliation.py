@@ -66,7 +66,7 @@ def reconcile(
     api_requests: int,
     undated: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """`reconciliation.json`: what went in beside what the report holds; sums are rounded once, in a fixed order."""
+    """`reconciliation.json`: what went in beside what the report holds; the sums of the days are exact sums."""
     return {
         "conversions": sum(day.conversions for day in days) + set_aside.conversions,
         "attributed": sum(day.attributed for day in days),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -21,14 +21,7 @@ _BATCH = 65_536
 _DAY_OF_FILE = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)\.parquet$', 1)"
 _CREDIT = "SELECT conv_id, session_id, ihc FROM credit ORDER BY conv_id, session_id"
 _CONVERSIONS = f"SELECT DISTINCT conv_id, {_DAY_OF_FILE} AS conv_date FROM credit ORDER BY conv_id"
-_ROWS_OF_FILES = f"SELECT {_DAY_OF_FILE}, count(*) FROM credit GROUP BY ALL"
 
-_INCOMING = "incoming_conversions"
-_MOVED = f"""
-SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
-CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id
-WHERE stored.conv_date NOT IN (SELECT value FROM json_each(?))
-"""
 _DAYS = "SELECT value FROM json_each(?)"
 _DELETE = (
     f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM {CONVERSION_DAYS} WHERE conv_date IN ({_DAYS}))",
@@ -36,12 +29,19 @@ _DELETE = (
     f"DELETE FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_DAYS})",
     f"DELETE FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND slice IN ({_DAYS})",
 )
+_INCOMING = "incoming_conversions"
+_MOVED = f"""
+SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
+CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id ORDER BY 1
+"""
 _DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM temp.{_INCOMING})"
+_OUTDATED = -1  # rows of `channel_reporting` until it is recomputed
 _ROWS_OF_DAYS = (
     f"SELECT conv_date, count(*) AS found FROM {CONVERSION_DAYS} JOIN {ATTRIBUTION} USING (conv_id) GROUP BY 1"
 )
 
 _CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
+_CONV_DATE = pa.schema([("conv_date", pa.string())])
 _SLICE = pa.schema([("slice", pa.string())])
 _COUNT = pa.schema([("rows", pa.int64())])
 _RECOMPUTE = f"""
@@ -97,42 +97,25 @@ def store_days(
 ) -> tuple[int, list[str]]:
     """Replace conversion days in `attribution_customer_journey`, whatever model they were of, in one transaction.
 
-    Takes of each day (YYYY-MM-DD) the path of its `CREDIT`, its `CHANNEL_CREDIT` and its fingerprint. A conversion that
-    is stored for another day leaves it, and that whole day goes with it, since its sums are no longer right. Returns
-    how many rows were stored, and the days that went.
+    Takes of each day (YYYY-MM-DD) the path `<folder>/<day>.parquet` of its `CREDIT`, its `CHANNEL_CREDIT` and its
+    fingerprint. A conversion that is stored for another day leaves it, and that whole day goes with it, since its sums
+    are no longer right. `channel_reporting` is out of date from now on. Returns how many rows were stored, and the days
+    that went. Raises `DatabaseError`, also for a conversion that is in two of the days.
     """
-    paths = [path for path in credit.values() if pq.read_metadata(path).num_rows]
-    days = json.dumps([*credit])
-    rows = dict.fromkeys(credit, 0)
+    rows = {day: pq.read_metadata(path).num_rows for day, path in credit.items()}
+    paths = [credit[day] for day, count in rows.items() if count]
     moved: list[str] = []
     with connection.transaction():
+        _delete_days(connection, credit)
         if paths:
             view_of_files(sql, "credit", paths, filename=True)
-            rows |= dict(sql.execute(_ROWS_OF_FILES).fetchall())
-            connection.ingest(_INCOMING, sql.sql(_CONVERSIONS).to_arrow_reader(_BATCH), temporary=True)
-            moved = sorted(
-                connection.query(_MOVED, days, schema=pa.schema([("conv_date", pa.string())]))[0].to_pylist()
-            )
-        replaced = json.dumps([*credit, *moved])
-        for delete in _DELETE:
-            connection.execute(delete, replaced)
-        if paths:
-            if _count(connection, ATTRIBUTION):
-                connection.execute(_DELETE_UNKNOWN)
-            connection.ingest(ATTRIBUTION, sql.sql(_CREDIT).to_arrow_reader(_BATCH))
-            connection.execute(f"INSERT INTO {CONVERSION_DAYS} SELECT conv_id, conv_date FROM temp.{_INCOMING}")
-            connection.execute(f"DROP TABLE temp.{_INCOMING}")
-        of_channels = pa.concat_tables(
-            [
-                table.append_column("conv_date", pa.array([day] * len(table), pa.string()))
-                for day, table in channel_credit.items()
-            ]
-        ).select(["conv_date", "channel_name", "date", "ihc", "ihc_revenue"])
-        if of_channels.num_rows:
-            connection.ingest(CHANNEL_CREDIT, of_channels)
-        mark_stored(
-            connection, ATTRIBUTION, {day: Marker(fingerprints[day], count) for day, count in rows.items()}, origin
+            moved = _store_credit(connection, sql)
+        _ingest_days(
+            connection, CHANNEL_CREDIT, channel_credit, "conv_date", ["channel_name", "date", "ihc", "ihc_revenue"]
         )
+        connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", _OUTDATED, CHANNELS)
+        markers = {day: Marker(fingerprints[day], count) for day, count in rows.items()}
+        mark_stored(connection, ATTRIBUTION, markers, origin)
     return sum(rows.values()), moved
 
 
@@ -159,24 +142,50 @@ def refresh_channel_reporting(
             )
         dates = json.dumps([day.isoformat() for day in costs])
         connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date IN ({_DAYS})", dates)
-        spent = pa.concat_tables(
-            [
-                rows.select(["channel_name", "cost"]).append_column(
-                    "date", pa.array([str(day)] * len(rows), pa.string())
-                )
-                for day, rows in costs.items()
-            ]
-        )
-        if spent.num_rows:
-            connection.ingest(CHANNEL_COSTS, spent)
+        of_days = {day.isoformat(): rows for day, rows in costs.items()}
+        _ingest_days(connection, CHANNEL_COSTS, of_days, "date", ["channel_name", "cost"])
         # Intervals of other settings are no longer what the table shows.
         connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
         connection.execute(f"DELETE FROM {CHANNELS}")
         connection.execute(_RECOMPUTE, origin.settings, origin.settings)
         rows = _count(connection, CHANNELS)
-        connection.execute(f"UPDATE {SLICES} SET row_count = {rows} WHERE table_name = ?", CHANNELS)
+        connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", rows, CHANNELS)
         mark_stored(connection, CHANNELS, {interval: Marker(fingerprint, rows)}, origin)
     return rows
+
+
+def _delete_days(connection: Connection, days: Iterable[str]) -> None:
+    for delete in _DELETE:
+        connection.execute(delete, json.dumps([*days]))
+
+
+def _store_credit(connection: Connection, sql: duckdb.DuckDBPyConnection) -> list[str]:
+    """Store the rows of the view `credit`; returns the days that went because a conversion of theirs is among them."""
+    conversions = sql.sql(_CONVERSIONS).to_arrow_reader(_BATCH)
+    moved: list[str] = []
+    if _count(connection, CONVERSION_DAYS) or _count(connection, ATTRIBUTION):
+        connection.ingest(_INCOMING, conversions, temporary=True)
+        moved = connection.query(_MOVED, schema=_CONV_DATE)["conv_date"].to_pylist()
+        _delete_days(connection, moved)
+        connection.execute(_DELETE_UNKNOWN)
+        connection.execute(f"INSERT INTO {CONVERSION_DAYS} SELECT conv_id, conv_date FROM temp.{_INCOMING}")
+        connection.execute(f"DROP TABLE temp.{_INCOMING}")
+    else:
+        connection.ingest(CONVERSION_DAYS, conversions)
+    connection.ingest(ATTRIBUTION, sql.sql(_CREDIT).to_arrow_reader(_BATCH))
+    return moved
+
+
+def _ingest_days(
+    connection: Connection, table: str, rows: Mapping[str, pa.Table], day_column: str, columns: list[str]
+) -> None:
+    """Append the rows of days to a table, each with its day."""
+    with_days = [
+        of_day.select(columns).append_column(day_column, pa.array([day] * len(of_day), pa.string()))
+        for day, of_day in rows.items()
+    ]
+    if any(map(len, with_days)):
+        connection.ingest(table, pa.concat_tables(with_days))
 
 
 def _count(connection: Connection, table: str) -> int:

@@ -8,14 +8,14 @@ from typing import Any
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.reporting.daily_tasks import ChannelCredit
 from pipeline.reporting.store import (
-    StoredRows,
     refresh_channel_reporting,
     store_days,
     stored_channels,
     stored_days,
 )
 from pipeline.result_tables import ATTRIBUTION, CHANNELS
-from pipeline.source.tasks import ChannelCosts, InitDatabase
+from pipeline.source.repeated import refuse_repeated
+from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
 from targets.fingerprint import fingerprint
@@ -63,7 +63,7 @@ class StoredAttribution(TableStage):
     def stale(self) -> dict[Part, str]:
         """The days that are not stored, of other settings, or of which rows are gone. Raises `DatabaseError`."""
         with self.places.results().connect() as connection:
-            stored: StoredRows = stored_days(connection)
+            stored = stored_days(connection)
         return {day: print_ for day, print_ in self.fingerprints().items() if not stored.is_current(str(day), print_)}
 
     def contents(self) -> dict[Part, str]:
@@ -71,12 +71,14 @@ class StoredAttribution(TableStage):
         return self.fingerprints()
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Replace the days' rows."""
-        credit, channels = self.clone(Attribution), self.clone(ChannelCredit)
+        """Replace the days' rows. Raises `SourceError` for a conversion that stands on two days of the interval."""
+        conversions, credit, channels = (self.clone(stage) for stage in (Conversions, Attribution, ChannelCredit))
         with (
             sql_session(self.files, self.memory_limit) as sql,
             self.places.results().connect() as connection,
         ):
+            extracts = [conversions.target(day).verified() for day in self.days]
+            refuse_repeated(sql, extracts, "conv_id", conversions.source_table)
             rows, moved = store_days(
                 connection,
                 sql,

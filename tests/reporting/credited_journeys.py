@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.attribution.schema import CREDIT
 from pipeline.days import epoch
 from pipeline.journeys.schema import JOURNEYS
+from pipeline.reporting.credit import PHASES
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS
 
 DAY = dt.date(2023, 9, 1)
@@ -19,12 +20,13 @@ CHANNEL_NAMES = ("Direct Traffic", 'Größe "XL", Zürich', "NA", "007", "total"
 
 @dataclass(frozen=True)
 class Touch:
-    """A session and its share of the order; `days_before` the day of the order."""
+    """A session and its share of the order; `days_before` the day of the order; initializer, holder, closer."""
 
     channel: str = "Direct Traffic"
     ihc: float = 1.0
     days_before: int = 0
     session_id: str = "session"
+    phases: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def journeys(orders: Orders, day: dt.date = DAY) -> pa.Table:
 
 def credit(orders: Orders) -> pa.Table:
     rows = [
-        {"conv_id": name, "session_id": touch.session_id, "initializer": 0.0, "holder": 0.0, "closer": 0.0}
+        {"conv_id": name, "session_id": touch.session_id, **dict(zip(PHASES, touch.phases, strict=True))}
         | {"ihc": touch.ihc}
         for name, order in sorted(orders.items())
         for touch in order.touches
@@ -93,7 +95,7 @@ def random_orders(draw: st.DrawFn, *, prefix: str = "c") -> Orders:
         total = sum(share for *_, share in parts)
         parts.sort(key=lambda part: -part[1])
         touches = [
-            Touch(channel, share / total, days_before, f"{prefix}{number}-{place}")
+            Touch(channel, share / total, days_before, f"{prefix}{number}-{place}", (share, 0.25, share / total))
             for place, (channel, days_before, share) in enumerate(parts)
         ]
         orders[f"{prefix}{number}"] = Order(touches, draw(st.floats(0, 1000)), draw(st.booleans()), len(parts))

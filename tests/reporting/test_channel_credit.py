@@ -11,25 +11,26 @@ from credited_journeys import DAY, Order, Orders, Touch, credit, journeys, rando
 from hypothesis import given, settings
 
 from pipeline.errors import AttributionError
-from pipeline.reporting.credit import CHANNEL_CREDIT, attributed, sum_channel_credit
+from pipeline.reporting.credit import CHANNEL_CREDIT, PHASES, attributed, sum_channel_credit
 
 
 @settings(deadline=None)
 @given(random_orders())
 def test_sums_are_those_of_a_loop(orders: Orders) -> None:
-    expected: dict[tuple[str, str], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    expected: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * 5)
     for order in orders.values():
         for touch in order.touches:
             if order.answered:
                 cell = (touch.channel, str(DAY - dt.timedelta(days=touch.days_before)))
-                ihc, revenue = expected[cell]
-                expected[cell] = (ihc + touch.ihc, revenue + touch.ihc * order.revenue)
+                parts = (touch.ihc, touch.ihc * order.revenue, *touch.phases)
+                expected[cell] = [total + part for total, part in zip(expected[cell], parts, strict=True)]
     table = sum_channel_credit(journeys(orders), credit(orders))
     assert table.schema == CHANNEL_CREDIT
-    found = {(row["channel_name"], row["date"]): (row["ihc"], row["ihc_revenue"]) for row in table.to_pylist()}
+    sums = ("ihc", "ihc_revenue", *PHASES)
+    found = {(row["channel_name"], row["date"]): [row[name] for name in sums] for row in table.to_pylist()}
     assert [*found] == sorted(expected)
-    for cell, sums in expected.items():
-        assert found[cell] == pytest.approx(sums, rel=1e-12)
+    for cell, totals in expected.items():
+        assert found[cell] == pytest.approx(totals, rel=1e-12)
 
 
 def test_a_day_without_journeys_has_no_credit() -> None:

@@ -13,9 +13,9 @@ from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.reporting.channel_report import build_channel_report
-from pipeline.reporting.credit import sum_channel_credit
+from pipeline.reporting.credit import CHANNEL_CREDIT, sum_channel_credit
 from pipeline.reporting.csv_text import csv_text
-from pipeline.reporting.phases import CHANNEL_PHASES, build_channel_phases, sum_channel_phases
+from pipeline.reporting.phases import build_channel_phases
 from pipeline.source.schema import CHANNEL_COSTS
 
 DAYS = [dt.date(2023, 9, 1), dt.date(2023, 9, 2)]
@@ -58,8 +58,9 @@ def phases_of(*days: tuple[pa.Table, pa.Table]) -> list[list[object]]:
         day: pa.table({"channel_name": ["A", "Z"], "cost": [1.0, 2.0], "sessions": [1, 1]}, schema=CHANNEL_COSTS)
         for day in DAYS
     }
-    report = build_channel_report((sum_channel_credit(*day) for day in days), costs, DAYS)
-    beside = build_channel_phases(report, (sum_channel_phases(*day) for day in days))
+    credit = [sum_channel_credit(*day) for day in days]
+    report = build_channel_report(credit, costs, DAYS)
+    beside = build_channel_phases(report, credit)
     assert beside.columns.tolist() == ["channel_name", "date", "initializer", "holder", "closer", "ihc"]
     assert beside[["channel_name", "date"]].equals(report[["channel_name", "date"]])
     assert beside["ihc"].equals(report["ihc"])
@@ -95,7 +96,7 @@ def test_a_model_without_phases_has_none() -> None:
 
 def test_without_journeys_every_phase_is_0() -> None:
     nothing = tables()
-    assert sum_channel_phases(*nothing).equals(CHANNEL_PHASES.empty_table())
+    assert sum_channel_credit(*nothing).equals(CHANNEL_CREDIT.empty_table())
     assert [row[2:] for row in phases_of(nothing)] == [[0.0] * 4] * 4
     assert [row[2:] for row in phases_of()] == [[0.0] * 4] * 4
 
@@ -103,7 +104,7 @@ def test_without_journeys_every_phase_is_0() -> None:
 def test_credit_of_other_journeys_is_refused() -> None:
     journeys, credit = TWO_DAYS[0]
     with pytest.raises(AttributionError, match="the credit belongs to other journeys"):
-        sum_channel_phases(journeys, credit.slice(1).append_column("more", credit["ihc"].slice(1)))
+        sum_channel_credit(journeys, credit.slice(1).append_column("more", credit["ihc"].slice(1)))
 
 
 def test_the_text_quotes_what_a_reader_would_take_for_something_else() -> None:

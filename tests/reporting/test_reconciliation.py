@@ -23,6 +23,7 @@ from pipeline.reporting.reconciliation import (
     day_books,
     reconcile,
 )
+from pipeline.reporting.unattributed import unattributed_conversions
 
 ORDERS = {
     "answered": Order([Touch(ihc=0.25, session_id="a"), Touch(ihc=0.75, session_id="b")], revenue=100.0, cut=3),
@@ -33,7 +34,8 @@ ORDERS = {
 
 
 def books_of(orders: Orders) -> DayBooks:
-    return day_books(conversions(orders), journeys(orders), credit(orders))
+    tables = (conversions(orders), journeys(orders), credit(orders))
+    return day_books(*tables, unattributed_conversions(*tables))
 
 
 def report_of(*days: Orders) -> pd.DataFrame:
@@ -55,13 +57,13 @@ def test_every_conversion_of_a_day_is_in_one_place() -> None:
         without_sessions=2,
         rejected=1,
         sessions_truncated=5,
-        revenue=[100.0, 20.0, 3.0, 0.5],
-        unattributed_revenue=[20.0, 3.0, 0.5],
+        revenue=123.5,
+        unattributed_revenue=23.5,
     )
 
 
 def test_a_day_without_conversions_has_empty_books() -> None:
-    assert books_of({}) == DayBooks(0, 0, 0, 0, 0, [], [])
+    assert books_of({}) == DayBooks(0, 0, 0, 0, 0, 0.0, 0.0)
 
 
 def test_reconciliation_holds_what_went_in_beside_what_came_out() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -70,7 +69,7 @@ def test_a_report_without_rows_has_totals_of_0() -> None:
 
 def test_it_ends_with_the_books_and_the_files() -> None:
     table = report(("Größe", "2023-09-01", 1234.5, 2.0, 0.0))
-    lines = render(table, BOOKS, "ihc-local, 2023-09-01-2023-09-02", [Path("/a/b.json"), Path("/a/c.csv")]).splitlines()
+    lines = render(table, BOOKS, "ihc-local, 2023-09-01-2023-09-02", ["/a/b.json", "/a/c.csv"]).splitlines()
     assert lines[1] == "ihc-local, 2023-09-01-2023-09-02"
     assert lines[2].split() == ["cost", "(euro)", "orders", "revenue", "(euro)", "CPO", "ROAS"]
     assert lines[3].split() == ["Größe", "1,234.50", "2.00", "0.00", "617.25", "0.00"]

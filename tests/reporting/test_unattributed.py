@@ -6,9 +6,10 @@ import csv
 import datetime as dt
 import io
 
+import pyarrow as pa
 from credited_journeys import DAY, Order, Orders, Touch, conversions, credit, journeys
 
-from pipeline.reporting.unattributed import unattributed_conversions, unattributed_csv
+from pipeline.reporting.unattributed import UNATTRIBUTED, unattributed_conversions, unattributed_csv
 
 ORDERS = {
     "z, no sessions": Order(revenue=3.25),
@@ -20,7 +21,8 @@ ORDERS = {
 
 def test_each_has_its_reason_in_the_order_of_the_source() -> None:
     table = unattributed_conversions(conversions(ORDERS), journeys(ORDERS), credit(ORDERS))
-    assert table.select(["conv_id", "revenue", "reason"]).to_pylist() == [
+    assert table.schema == UNATTRIBUTED
+    assert table.to_pylist() == [
         {"conv_id": "z, no sessions", "revenue": 3.25, "reason": "without_sessions"},
         {"conv_id": 'rejected "by the API"', "revenue": 0.1 + 0.2, "reason": "rejected"},
         {"conv_id": "größe\n", "revenue": 0.0, "reason": "without_sessions"},
@@ -33,11 +35,12 @@ def test_there_are_none_where_all_are_attributed() -> None:
 
 
 def test_the_csv_lists_them_day_by_day() -> None:
-    def of(orders: Orders) -> object:
+    def of(orders: Orders) -> pa.Table:
         return unattributed_conversions(conversions(orders), journeys(orders), credit(orders))
 
     tomorrow = DAY + dt.timedelta(days=1)
-    text = unattributed_csv({DAY: of(ORDERS), tomorrow: of({}), tomorrow + dt.timedelta(days=1): of({"c": Order()})})
+    later = tomorrow + dt.timedelta(days=1)
+    text = unattributed_csv([(DAY, of(ORDERS)), (tomorrow, of({})), (later, of({"c": Order()}))])
     assert [*csv.reader(io.StringIO(text, newline=""))] == [
         ["conv_id", "conv_date", "revenue", "reason"],
         ["z, no sessions", "2023-09-01", "3.25", "without_sessions"],
@@ -48,4 +51,4 @@ def test_the_csv_lists_them_day_by_day() -> None:
 
 
 def test_the_csv_of_nothing_is_its_header() -> None:
-    assert unattributed_csv({}) == "conv_id,conv_date,revenue,reason\n"
+    assert unattributed_csv([]) == "conv_id,conv_date,revenue,reason\n"
