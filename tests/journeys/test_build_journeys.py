@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.days import epoch
+from pipeline.days import days_between, epoch
 from pipeline.errors import JourneyError
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.source.schema import CONVERSIONS, SESSIONS
-from targets.errors import UnreadableTargetError
-from targets.parquet import ParquetTarget
+from pipeline.sql_session import sql_session
+from targets.files import LocalFiles
+from targets.fingerprint import digest_of_rows
 
 DAY = 86_400
 ORDERED_AT = epoch(dt.date(2023, 9, 4)) + 12 * 3600
@@ -34,7 +35,6 @@ class Session(NamedTuple):
     holder_engagement: int = 0
     closer_engagement: int = 0
     impression_interaction: int = 0
-    cost: float = 0.0
 
 
 class Conversion(NamedTuple):
@@ -48,14 +48,45 @@ def table(rows: list[Session] | list[Conversion], schema: pa.Schema) -> pa.Table
     return pa.Table.from_pylist([row._asdict() for row in rows], schema=schema)
 
 
-def day_files(folder: Path, name: str, rows: list[Session] | list[Conversion], schema: pa.Schema) -> list[Path]:
+def day_files(folder: Path, name: str, rows: list[Session] | list[Conversion], schema: pa.Schema) -> list[str]:
     """One file a day, as the extracts are."""
     days: dict[int, list[Session | Conversion]] = {}
     for row in rows:
         days.setdefault(row[2] // DAY, []).append(row)
     for day, of_day in days.items():
         pq.write_table(table(of_day, schema), folder / f"{name}{day}.parquet")  # type: ignore[arg-type] # one kind
-    return [folder / f"{name}{day}.parquet" for day in sorted(days)]
+    if not days:
+        pq.write_table(schema.empty_table(), folder / f"{name}.parquet")
+    return [str(path) for path in sorted(folder.glob(f"{name}*.parquet"))]
+
+
+def build_days(
+    conversions: list[Conversion],
+    sessions: list[Session],
+    *,
+    lookback_days: int = 0,
+    max_sessions: int = 1000,
+    previous: list[Conversion] | None = None,
+) -> dict[dt.date, pa.Table]:
+    """The journeys of each day from the first conversion to the last."""
+    ordered = [epoch_day(order.conv_time) for order in conversions] or [epoch_day(ORDERED_AT)]
+    with tempfile.TemporaryDirectory() as name, sql_session(LocalFiles(Path(name) / "data"), "1GB") as connection:
+        folder = Path(name)
+        return dict(
+            build_journeys(
+                connection,
+                day_files(folder, "conversions", conversions, CONVERSIONS),
+                day_files(folder, "sessions", sessions, SESSIONS),
+                day_files(folder, "previous", previous, CONVERSIONS) if previous else [],
+                [*days_between(min(ordered), max(ordered))],
+                lookback_days=lookback_days,
+                max_sessions=max_sessions,
+            )
+        )
+
+
+def epoch_day(second: int) -> dt.date:
+    return dt.date(1970, 1, 1) + dt.timedelta(days=second // DAY)
 
 
 def build(
@@ -66,15 +97,9 @@ def build(
     max_sessions: int = 1000,
     previous: list[Conversion] | None = None,
 ) -> pa.Table:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        return build_journeys(
-            table(conversions, CONVERSIONS),
-            day_files(folder, "sessions", sessions, SESSIONS),
-            day_files(folder, "conversions", previous or [], CONVERSIONS),
-            lookback_days=lookback_days,
-            max_sessions=max_sessions,
-        )
+    """The journeys of all days."""
+    days = build_days(conversions, sessions, lookback_days=lookback_days, max_sessions=max_sessions, previous=previous)
+    return pa.concat_tables(days.values())
 
 
 def ids(journeys: pa.Table) -> dict[str, list[str]]:
@@ -92,7 +117,7 @@ def plain_journeys(
     previous: list[Conversion],
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for order in sorted(conversions):
+    for order in sorted(conversions, key=lambda order: (order.conv_time // DAY, order.conv_id)):
         before = [other.conv_time for other in previous if other.user_id == order.user_id]
         last_order = max((time for time in before if time < order.conv_time), default=None)
         journey = [
@@ -128,7 +153,7 @@ CONVERSION_LISTS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CONVERSION_LISTS, SESSION_LISTS, st.integers(0, 3), st.integers(1, 4), st.booleans(), st.randoms())
 def test_journeys_are_those_of_a_loop_whatever_the_order_of_rows(
     conversions: list[Conversion],
@@ -142,9 +167,12 @@ def test_journeys_are_those_of_a_loop_whatever_the_order_of_rows(
     expected = plain_journeys(conversions, sessions, lookback_days, max_sessions, previous)
     shuffled.shuffle(conversions)
     shuffled.shuffle(sessions)
-    found = build(conversions, sessions, lookback_days=lookback_days, max_sessions=max_sessions, previous=previous)
-    assert found.schema == JOURNEYS
-    assert found.to_pylist() == expected
+    days = build_days(conversions, sessions, lookback_days=lookback_days, max_sessions=max_sessions, previous=previous)
+    assert [row for journeys in days.values() for row in journeys.to_pylist()] == expected
+    assert [*days] == sorted(days)
+    for day, journeys in days.items():
+        assert journeys.schema == JOURNEYS
+        assert {epoch_day(time) for time in journeys["conv_time"].to_pylist()} <= {day}
 
 
 def test_a_session_in_the_second_of_the_order_belongs_to_it() -> None:
@@ -224,14 +252,55 @@ def test_days_without_rows_are_files_like_others(tmp_path: Path) -> None:
     pq.write_table(SESSIONS.empty_table(), tmp_path / "empty.parquet")
     pq.write_table(CONVERSIONS.empty_table(), tmp_path / "none.parquet")
     pq.write_table(table([Session("s")], SESSIONS), tmp_path / "day.parquet")
-    journeys = build_journeys(
-        table([Conversion("c")], CONVERSIONS),
-        [tmp_path / "empty.parquet", tmp_path / "day.parquet"],
-        [tmp_path / "none.parquet"],
-        lookback_days=0,
-        max_sessions=9,
+    pq.write_table(table([Conversion("c")], CONVERSIONS), tmp_path / "orders.parquet")
+    journeys = build_of_files(
+        tmp_path, ["orders.parquet", "none.parquet"], ["empty.parquet", "day.parquet"], ["none.parquet"]
     )
     assert ids(journeys) == {"c": ["s"]}
+
+
+def build_of_files(folder: Path, conversions: list[str], sessions: list[str], previous: list[str]) -> pa.Table:
+    """The journeys of the day of the order, from files of a folder."""
+    paths = [[str(folder / name) for name in names] for names in (conversions, sessions, previous)]
+    with sql_session(LocalFiles(folder / "data"), "1GB") as connection:
+        ((day, journeys),) = build_journeys(
+            connection, *paths, [epoch_day(ORDERED_AT)], lookback_days=0, max_sessions=9
+        )
+    assert day == epoch_day(ORDERED_AT)
+    return journeys
+
+
+def test_days_without_conversions_are_there_between_others() -> None:
+    orders = [Conversion("first", conv_time=ORDERED_AT), Conversion("last", conv_time=ORDERED_AT + 3 * DAY)]
+    days = build_days(orders, [Session("s")])
+    assert [journeys.num_rows for journeys in days.values()] == [1, 0, 0, 1]
+    assert {journeys.schema for journeys in days.values()} == {JOURNEYS}
+
+
+def test_the_last_second_of_a_day_and_the_first_of_the_next_are_two_days() -> None:
+    midnight = epoch(dt.date(2023, 9, 5))
+    orders = [Conversion("b", conv_time=midnight - 1), Conversion("a", conv_time=midnight)]
+    days = build_days(orders, [Session("s")])
+    assert [ids(journeys) for journeys in days.values()] == [{"b": ["s"]}, {"a": ["s"]}]
+
+
+def test_days_before_1970_are_days_too() -> None:
+    orders = [Conversion("b", conv_time=-1), Conversion("a", conv_time=0), Conversion("c", conv_time=-DAY - 1)]
+    days = build_days(orders, [Session("s", session_time=-5 * DAY)])
+    assert [ids(journeys) for journeys in days.values()] == [{"c": ["s"]}, {"b": ["s"]}, {"a": ["s"]}]
+
+
+def test_many_journeys_are_split_by_day_however_they_are_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = [Conversion(f"{n:04}", f"{n}", ORDERED_AT + n % 5 * DAY) for n in range(3_000)]
+    sessions = [Session(f"{n}-{k}", f"{n}", ORDERED_AT - k) for n in range(3_000) for k in range(n % 4)]
+    expected = build_days(orders, sessions)
+    monkeypatch.setattr("pipeline.journeys.build._BATCH", 7)
+    found = build_days(orders, sessions)
+    assert found == expected
+    assert {day: digest_of_rows(rows) for day, rows in found.items()} == {
+        day: digest_of_rows(rows) for day, rows in expected.items()
+    }
+    assert sum(rows.num_rows for rows in found.values()) == len(sessions)
 
 
 def test_a_session_id_of_two_days_in_one_journey_is_refused() -> None:
@@ -242,43 +311,22 @@ def test_a_session_id_of_two_days_in_one_journey_is_refused() -> None:
         build([Conversion("c")], sessions)
 
 
-def test_a_folder_may_be_called_like_a_pattern(tmp_path: Path) -> None:
-    for name, session in (("d*", "right"), ("days", "wrong")):
-        (tmp_path / name).mkdir()
-        pq.write_table(table([Session(session)], SESSIONS), tmp_path / name / "day.parquet")
-    files = [tmp_path / "d*" / "day.parquet"]
-    assert ids(build_journeys(table([Conversion("c")], CONVERSIONS), files, lookback_days=0, max_sessions=9)) == {
-        "c": ["right"]
-    }
+@pytest.mark.parametrize("name", ["d*", "d?ys", "[days]", "größe 'x' \"y\"", "{a,days}"])
+def test_a_folder_may_be_called_like_a_pattern(tmp_path: Path, name: str) -> None:
+    for folder, session in ((name, "right"), ("days", "wrong")):
+        (tmp_path / folder).mkdir()
+        pq.write_table(table([Session(session)], SESSIONS), tmp_path / folder / "day.parquet")
+    pq.write_table(table([Conversion("c")], CONVERSIONS), tmp_path / name / "orders.parquet")
+    journeys = build_of_files(tmp_path / name, ["orders.parquet"], ["day.parquet"], [])
+    assert ids(journeys) == {"c": ["right"]}
 
 
-class TestDamagedFiles:
-    @pytest.fixture
-    def sessions(self, tmp_path: Path) -> Path:
-        rows = table([Session(str(number)) for number in range(100)], SESSIONS)
-        ParquetTarget(tmp_path / "sessions.parquet", SESSIONS).write(rows, "f")
-        return tmp_path / "sessions.parquet"
-
-    @pytest.fixture
-    def previous(self, tmp_path: Path) -> Path:
-        rows = table([Conversion("before", conv_time=0)], CONVERSIONS)
-        ParquetTarget(tmp_path / "previous.parquet", CONVERSIONS).write(rows, "f")
-        return tmp_path / "previous.parquet"
-
-    def build(self, sessions: Path, previous: Path) -> pa.Table:
-        orders = table([Conversion("c")], CONVERSIONS)
-        return build_journeys(orders, [sessions], [previous], lookback_days=0, max_sessions=9)
-
-    @pytest.mark.parametrize("damaged", ["sessions.parquet", "previous.parquet"])
-    def test_a_truncated_file_is_named_with_the_remedy(self, sessions: Path, previous: Path, damaged: str) -> None:
-        file = sessions.with_name(damaged)
-        file.write_bytes(file.read_bytes()[:-100])
-        with pytest.raises(UnreadableTargetError, match=rf"^{file} is truncated, damaged .*; move it away and rerun"):
-            self.build(sessions, previous)
-
-    def test_what_is_no_files_fault_is_said_in_one_line(self, sessions: Path, previous: Path) -> None:
-        narrower = pa.schema([field for field in SESSIONS if field.name != "user_id"])
-        ParquetTarget(sessions, narrower).write(table([Session("s")], SESSIONS), "f")
-        with pytest.raises(JourneyError, match=r"^the journeys cannot be built: .*user_id") as refused:
-            self.build(sessions, previous)
-        assert "\n" not in str(refused.value)
+@pytest.mark.parametrize("spoilt", ["day.parquet", "orders.parquet"])
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, spoilt: str) -> None:
+    narrower = pa.schema([field for field in SESSIONS if field.name != "user_id"])
+    pq.write_table(table([Session("s")], SESSIONS), tmp_path / "day.parquet")
+    pq.write_table(table([Conversion("c")], CONVERSIONS), tmp_path / "orders.parquet")
+    pq.write_table(narrower.empty_table(), tmp_path / spoilt)
+    with pytest.raises(JourneyError, match=r"^the journeys cannot be built: .*user_id") as refused:
+        build_of_files(tmp_path, ["orders.parquet"], ["day.parquet"], [])
+    assert "\n" not in str(refused.value)

@@ -13,8 +13,17 @@ import pytest
 from support.databases import Row, conversion, session, write_database
 
 from pipeline.journeys.build import build_journeys
-from pipeline.source.extract import parse_date, read_conversions, read_sessions, source_dates
+from pipeline.source.extract import (
+    check_conversions,
+    check_sessions,
+    parse_date,
+    scan_conversions,
+    scan_sessions,
+    source_dates,
+)
+from pipeline.sql_session import sql_session
 from targets.database import open_database
+from targets.files import LocalFiles
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "journeys.csv"
 FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
@@ -78,17 +87,29 @@ def test_real_journeys_are_found_again_with_their_flags_in_time_order(tmp_path: 
     expected = published()
     write_source(tmp_path / "source.db", expected)
     source = open_database(f"sqlite:///{tmp_path / 'source.db'}")
-    dates = {table: [parse_date(date) for date in dates] for table, dates in source_dates(source).items()}
-    files = []
-    for day in dates["session_sources"]:
-        assert day is not None
-        rows, rejects = read_sessions(source, day)
+    dates = source_dates(source)
+    days = {table: sorted(day for day in map(parse_date, dates[table]) if day) for table in dates}
+    files: dict[str, list[str]] = {"sessions": [], "conversions": []}
+    for day, batches in scan_sessions(source, days["session_sources"], tmp_path):
+        rows, rejects = check_sessions(day, batches)
         assert not rejects["session_sources"].ids
-        files.append(tmp_path / f"{day}.parquet")
-        pq.write_table(rows, files[-1])
-    orders = [read_conversions(source, day).rows for day in dates["conversions"] if day is not None]
+        files["sessions"].append(str(tmp_path / f"sessions-{day}.parquet"))
+        pq.write_table(rows, files["sessions"][-1])
+    for day, batches in scan_conversions(source, days["conversions"], tmp_path):
+        files["conversions"].append(str(tmp_path / f"conversions-{day}.parquet"))
+        pq.write_table(check_conversions(day, batches).rows, files["conversions"][-1])
 
-    journeys = build_journeys(pa.concat_tables(orders), files, lookback_days=0, max_sessions=3000)
+    with sql_session(LocalFiles(tmp_path / "data"), "1GB") as connection:
+        built = build_journeys(
+            connection,
+            files["conversions"],
+            files["sessions"],
+            [],
+            days["conversions"],
+            lookback_days=0,
+            max_sessions=3000,
+        )
+        journeys = pa.concat_tables(of_day for _, of_day in built)
 
     assert len(expected) > 900
     assert sum(len(journey) for journey in expected.values()) == journeys.num_rows
