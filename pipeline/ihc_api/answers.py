@@ -13,8 +13,11 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import AttributionError
 from pipeline.ihc_api.answer_checks import PHASES, Shares
-from pipeline.ihc_api.answer_file import NUMBERS, SESSION_BYTES, digest_of, from_bytes, rows_of, to_bytes
+from pipeline.ihc_api.answer_file import ANSWERS, NUMBERS, SESSION_BYTES, digest_of, from_bytes, rows_of, to_bytes
 from pipeline.ihc_api.request_json import DIGEST, Numbers, spans
 from pipeline.ihc_api.settings import Scope
 from targets.errors import UnreadableTargetError
@@ -52,15 +55,6 @@ class ScopeContents:
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """What a file holds: the digests of its journeys and when they were answered."""
-
-    digests: NDArray[np.bytes_]
-    answered_at: Numbers
-    bytes: int
-
-
-@dataclass(frozen=True)
 class _Index:
     """All answers in some files, sorted by digest, then the newest last: the file and row of each."""
 
@@ -69,21 +63,6 @@ class _Index:
     generation: Numbers
     file: Numbers
     row: Numbers
-
-    @classmethod
-    def of(cls, names: Sequence[str], files: Sequence[_Listed]) -> _Index:
-        sizes = np.array([len(file.digests) for file in files], dtype=np.int64)
-        digests = np.concatenate([np.array([], DIGEST), *(file.digests for file in files)])
-        answered_at = np.concatenate([np.array([], np.int64), *(file.answered_at for file in files)])
-        generation = np.repeat(np.array([_generation(name) for name in names], dtype=np.int64), sizes)
-        order = np.lexsort((answered_at, generation, digests))
-        return cls(
-            names=names,
-            digests=digests[order],
-            generation=generation[order],
-            file=np.repeat(np.arange(len(files)), sizes)[order],
-            row=spans(np.zeros(len(sizes), dtype=np.int64), sizes)[order],
-        )
 
     def places(self, digests: NDArray[np.bytes_], generation: int) -> Numbers:
         """Where each journey's newest answer is, -1 without one of at least `generation`."""
@@ -98,9 +77,7 @@ class AnswerStore:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._listed: dict[str, _Listed] = {}  # a file never changes, so each is read once to list it
-        self._last: tuple[str, _Index] | None = None
-        self._described: set[str] = set()
+        self._last_index: _Index | None = None  # files never change, so it holds as long as their names do
 
     @property
     def where(self) -> str:
@@ -119,7 +96,7 @@ class AnswerStore:
 
         `lengths` are the journeys' sessions. Raises `UnreadableTargetError` for a damaged file.
         """
-        return _undisturbed(lambda: self._find(scope, digests, lengths, generation))
+        return _undisturbed(partial(self._find, scope, digests, lengths, generation))
 
     def keep(
         self, scope: Scope, generation: int, digests: NDArray[np.bytes_], lengths: Numbers, shares: Shares
@@ -128,10 +105,8 @@ class AnswerStore:
 
         `lengths` and `shares` are as in `find`.
         """
-        if scope.name not in self._described:
-            if self._files.version(_scope_file(scope.name)) is None:
-                self._files.write(_scope_file(scope.name), scope.canonical())
-            self._described.add(scope.name)
+        if self._files.version(_scope_file(scope.name)) is None:
+            self._files.write(_scope_file(scope.name), scope.canonical())
         self._write(scope, generation, rows_of(digests, time.time_ns() // 1_000_000, lengths, shares))
 
     @contextmanager
@@ -142,21 +117,22 @@ class AnswerStore:
 
     def merge(self, scope: Scope) -> None:
         """Merge small files, so that files do not grow with the requests. Raises as `find` and `keep` do."""
-        try:
-            small: dict[int, dict[str, pa.Table]] = {}
-            names = [name for name in self._names(scope) if len(self._list(name).digests) < _SMALL]
+        with suppress(FileNotFoundError):  # another run is merging them
+            small: list[tuple[int, int, str]] = []
+            for name in self._names(scope):
+                answered_at = self._read(name)["answered_at"].to_numpy()
+                if len(answered_at) < _SMALL:
+                    small.append((_generation(name), int(answered_at.min(initial=0)), name))
             # in the order of arrival, which keeps days together: their credit is read from fewer files
-            for name in sorted(names, key=lambda name: self._list(name).answered_at[:1].tolist()):
-                generation = _generation(name)
-                together = small.setdefault(generation, {})
-                together[name] = self._read(name)
-                if sum(map(len, together.values())) >= _MERGED:
-                    self._merge(scope, generation, small.pop(generation))
-            for generation, together in small.items():
+            for generation, of_generation in groupby(sorted(small), key=itemgetter(0)):
+                together: dict[str, pa.Table] = {}
+                for *_, name in of_generation:
+                    together[name] = self._read(name)
+                    if sum(map(len, together.values())) >= _MERGED:
+                        self._merge(scope, generation, together)
+                        together = {}
                 if len(together) > 1:
                     self._merge(scope, generation, together)
-        except FileNotFoundError:  # another run is merging them
-            return
 
     def _merge(self, scope: Scope, generation: int, files: dict[str, pa.Table]) -> None:
         rows = pa.concat_tables(files.values())
@@ -185,21 +161,10 @@ class AnswerStore:
 
     def contents(self) -> Iterator[ScopeContents]:
         """What is kept, scope by scope. Raises `UnreadableTargetError` for a damaged file."""
-        for name in self._scope_names():
-            scope = self._scope(name)
-            index = self._index(scope)
-            files = [self._list(file) for file in index.names]
-            answered_at = [time for file in files if len(file.digests) for time in (file.answered_at,)]
-            if not answered_at:
-                continue
-            yield ScopeContents(
-                scope=scope,
-                journeys=len(np.unique(index.digests)),
-                files=len(files),
-                bytes=sum(file.bytes for file in files),
-                oldest=min(int(times.min()) for times in answered_at),
-                newest=max(int(times.max()) for times in answered_at),
-            )
+        for scope in map(self._scope, self._scope_names()):
+            contents = _undisturbed(partial(self._contents_of, scope))
+            if contents.journeys:
+                yield contents
 
     def prune(self, scope: Scope, before: int | None = None) -> int:
         """Forget the scope's answers, or those given before `before` (UTC epoch milliseconds); their number.
@@ -244,32 +209,54 @@ class AnswerStore:
             shares[:, spans(starts[here], lengths[here])] = numbers[spans(kept_starts, lengths[here])].T
         return place >= 0, shares
 
+    def _contents_of(self, scope: Scope) -> ScopeContents:
+        names = self._names(scope)
+        rows = pa.concat_tables([ANSWERS.empty_table(), *map(self._read, names)])
+        return ScopeContents(
+            scope=scope,
+            journeys=pc.count_distinct(rows["journey"]).as_py(),
+            files=len(names),
+            bytes=sum(len(self._content(name)) for name in names),
+            oldest=pc.min(rows["answered_at"]).as_py(),
+            newest=pc.max(rows["answered_at"]).as_py(),
+        )
+
     def _names(self, scope: Scope) -> list[str]:
         return [f"{scope.name}/{name}" for name in self._files.names(scope.name)]
 
     def _index(self, scope: Scope) -> _Index:
-        return _undisturbed(lambda: self._indexed(scope))
+        return _undisturbed(partial(self._indexed, scope))
 
     def _indexed(self, scope: Scope) -> _Index:
         names = self._names(scope)
-        if self._last is None or self._last[0] != scope.name or self._last[1].names != names:
-            self._last = scope.name, _Index.of(names, [self._list(name) for name in names])
-            self._listed = {name: self._listed[name] for name in names}
-        return self._last[1]
-
-    def _list(self, name: str) -> _Listed:
-        if name not in self._listed:
-            content = self._content(name)
-            rows = self._rows(name, content)
-            digests = np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)
+        if self._last_index is not None and self._last_index.names == names:
+            return self._last_index
+        digests, answered_at = [np.array([], DIGEST)], [np.array([], np.int64)]
+        for name in names:
+            rows = self._read(name)
             # copies, since the columns lie in the content, which would stay in memory with them
-            self._listed[name] = _Listed(
-                digests[: len(rows)].copy(), rows["answered_at"].to_numpy().copy(), len(content)
+            digests.append(
+                np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)[: len(rows)].copy()
             )
-        return self._listed[name]
+            answered_at.append(rows["answered_at"].to_numpy().copy())
+        sizes = np.array([*map(len, digests[1:])], dtype=np.int64)
+        of_all = np.concatenate(digests)
+        generation = np.repeat(np.array([_generation(name) for name in names], dtype=np.int64), sizes)
+        order = np.lexsort((np.concatenate(answered_at), generation, of_all))
+        self._last_index = _Index(
+            names=names,
+            digests=of_all[order],
+            generation=generation[order],
+            file=np.repeat(np.arange(len(names)), sizes)[order],
+            row=spans(np.zeros(len(sizes), dtype=np.int64), sizes)[order],
+        )
+        return self._last_index
 
     def _read(self, name: str) -> pa.Table:
-        return self._rows(name, self._content(name))
+        try:
+            return from_bytes(self._content(name))
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from error
 
     def _content(self, name: str) -> bytes:
         """The bytes of a file, if they are those that were written. Raises `FileNotFoundError`."""
@@ -283,12 +270,6 @@ class AnswerStore:
         if named is None or named[2] != digest_of(content):
             raise self._damaged(name, "its bytes have another digest than its name")
         return content
-
-    def _rows(self, name: str, content: bytes) -> pa.Table:
-        try:
-            return from_bytes(content)
-        except ValueError as error:
-            raise self._damaged(name, str(error)) from error
 
     def _write(self, scope: Scope, generation: int, rows: pa.Table, compression: str | None = None) -> str:
         content = to_bytes(rows, compression)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.ihc_api.answers import AnswerStore, ScopeContents
+from pipeline.places import Places
 from targets.errors import TargetError
-from targets.files import LocalFiles
 
 FOLDER = "answers"
 """Where in DATA_DIR the answers are kept."""
@@ -22,7 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """List the kept answers, or prune them."""
     options = _parser().parse_args(arguments)
     try:
-        store = AnswerStore(LocalFiles(data_dir(options.data_dir) / FOLDER))
+        places = Places.in_force()
+        if options.data_dir:
+            places = replace(places, data_dir=str(Path(options.data_dir).absolute()))
+        store = AnswerStore(places.files(FOLDER))
         if options.command == "list":
             _list(store)
         else:
@@ -31,20 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"attribution-answers: {error}")
 
 
-def data_dir(option: str | None) -> Path:
-    """The data directory, absolute: the option's, else the environment's, else `data`."""
-    return Path(option or os.environ.get("DATA_DIR") or "data").absolute()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="attribution-answers",
         description="Answers of the API are kept, since each was paid for, and used instead of asking again.",
     )
-    parser.add_argument(
-        "--data-dir",
-        help="default: the environment variable DATA_DIR, else data",
-    )
+    parser.add_argument("--data-dir", help="default: DATA_DIR, else data_dir in luigi.cfg, else data")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show what is kept, by endpoint and conversion type")
     prune = commands.add_parser("prune", help="forget answers, so that their journeys are asked, and paid, for again")

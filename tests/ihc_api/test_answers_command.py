@@ -28,6 +28,16 @@ def test_lists_what_is_kept(api: Api, data_dir: Path, capsys: pytest.CaptureFixt
     )
 
 
+def test_the_data_directory_is_that_of_the_option_else_of_the_environment(
+    api: Api, tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.attribute(make_journeys([1]))
+    main(["--data-dir", str(tmp_path / "other"), "list"])
+    assert capsys.readouterr().out == f"no answers are kept in {tmp_path / 'other' / 'answers'}\n"
+    main(["--data-dir", str(data_dir), "list"])
+    assert "1 journeys" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("data_dir")
 def test_prunes_a_scope_so_that_it_is_asked_for_again(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     journeys = make_journeys([1, 2])

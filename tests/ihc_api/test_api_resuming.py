@@ -74,3 +74,18 @@ def test_sigkill_at_random_moments_loses_no_answer_that_was_on_disk(api: Api, tm
     assert seen.count <= 100 + kills * (CONCURRENCY + 1)
     assert result.credit.num_rows == journeys.num_rows
     assert [path for path in api.folder.rglob("*") if path.name.startswith(".")] == []
+
+
+def test_two_processes_that_ask_at_once_both_end_with_every_answer(api: Api, tmp_path: Path) -> None:
+    journeys = make_journeys(reference_lengths(300))
+    pq.write_table(journeys, tmp_path / "journeys.parquet")
+    api.suffer(latency=0.02)
+    arguments = [str(tmp_path / "journeys.parquet"), str(api.folder), api.url, str(CONCURRENCY)]
+    command, environment = [sys.executable, "-c", RUNNER, *arguments], {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, env=environment) as one, subprocess.Popen(command, env=environment) as other:
+        pass
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert set(api.sandbox.seen.asked.values()) <= {1, 2}  # a stage's lock is what keeps two runs from paying twice
+    result = api.attribute(journeys)
+    assert (result.statistics.reused, result.statistics.requests) == (300, 0)
+    assert result.credit.num_rows == journeys.num_rows

@@ -18,7 +18,7 @@ from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.attribution.models.redistribution import PhaseRedistribution, Redistribution, redistribute
 from pipeline.attribution.schema import CREDIT
 from pipeline.errors import AttributionError
-from pipeline.ihc_api.ask import ask, credit_of
+from pipeline.ihc_api.ask import ask, credit_of, unanswered
 from pipeline.ihc_api.packing import pack
 from pipeline.ihc_api.statistics import Progress
 from pipeline.ihc_sandbox.service import Limits
@@ -198,6 +198,30 @@ def test_credit_of_a_journey_without_answer_or_rejection_is_an_error(api: Api) -
     assert left_out["conv_id"].to_pylist() == ["c00000", "c00001", "c00001"]
     with pytest.raises(AttributionError, match=r"^2 journeys"):  # an older generation is no answer
         credit_of(journeys, api.settings(), api.answers, {"c00002": "refused"}, generation=1)
+
+
+def test_unanswered_are_the_conversions_without_an_answer_that_is_new_enough(api: Api) -> None:
+    journeys = make_journeys([1, 2, 3])
+    everything = {"c00000", "c00001", "c00002"}
+    assert unanswered(journeys, api.settings(), api.answers) == everything
+    ask([lambda: journeys.slice(0, 3)], api.settings(), "key", api.answers)
+    assert unanswered(journeys, api.settings(), api.answers) == {"c00002"}
+    assert unanswered(journeys, api.settings(), api.answers, generation=1) == everything
+    assert unanswered(journeys, api.settings(conv_type_id="other"), api.answers) == everything
+    assert unanswered(JOURNEYS.empty_table(), api.settings(), api.answers) == set()
+
+
+def test_a_clock_that_is_set_back_changes_nothing_in_a_refresh(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    journeys = make_journeys([1, 2, 3])
+    api.attribute(journeys)
+    for years, run in enumerate(("one", "two"), start=1):
+        monkeypatch.setattr("time.time_ns", lambda years=years: (2026 - 1970 - years) * 365 * 86_400 * 10**9)
+        generation = api.answers.begin_refresh(run)
+        assert len(unanswered(journeys, api.settings(), api.answers, generation=generation)) == 3
+        api.attribute(journeys, generation=generation)
+        assert unanswered(journeys, api.settings(), api.answers, generation=generation) == set()
+    assert api.sandbox.seen.count == 3
+    assert api.attribute(journeys).statistics.reused == 3
 
 
 def test_the_api_redistributes_as_the_embedded_model_does(api: Api) -> None:
