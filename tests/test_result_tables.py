@@ -16,6 +16,11 @@ from targets.database import Database, open_database
 from targets.table import SLICES
 
 ATTRIBUTION = "CREATE TABLE attribution_customer_journey (conv_id TEXT, session_id TEXT, ihc REAL)"
+EARLIER_SLICES = f"""
+CREATE TABLE {SLICES} (
+    table_name TEXT NOT NULL, slice TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (table_name, slice)
+)"""
 KEYS = {
     "attribution_customer_journey": ("conv_id", "session_id"),
     "channel_reporting": ("channel_name", "date"),
@@ -54,7 +59,7 @@ def keys(path: Path) -> dict[str, tuple[object, ...]]:
 
 
 def mark_a_slice(path: Path) -> None:
-    change(path, f"INSERT INTO {SLICES} VALUES ('attribution_customer_journey', '2023-09-01', 'm', 's', 'f', 'c')")
+    change(path, f"INSERT INTO {SLICES} VALUES ('attribution_customer_journey', '2023-09-01', 'm', 's', 'f', 1)")
 
 
 def test_an_empty_database_gets_every_table_with_its_key(path: Path, database: Database) -> None:
@@ -106,12 +111,64 @@ def test_a_table_without_its_key_gets_one_and_keeps_its_rows(path: Path, databas
     assert not are_ready(database)
     create_in(database)
     assert keys(path) == KEYS
-    assert query(path, "SELECT * FROM attribution_customer_journey ORDER BY rowid") == [
+    assert query(path, "SELECT * FROM attribution_customer_journey ") == [
         ("c1", "s1", 0.25),
         ("c1", "s2", 0.75),
         ("größe, 😀", "s1", 1.0),
     ]
     assert query(path, "SELECT 1 FROM sqlite_master WHERE name = 'pipeline_migrating'") == []
+
+
+def test_a_table_of_ours_gets_by_with_rowids_of_an_earlier_version(path: Path, database: Database) -> None:
+    change(path, ATTRIBUTION.replace("ihc REAL", "ihc REAL, PRIMARY KEY (conv_id, session_id)"))
+    change(path, "INSERT INTO attribution_customer_journey VALUES ('c', 's', 1.0)")
+    create_in(database)
+    assert are_ready(database)
+    assert keys(path) == KEYS
+    assert query(path, "SELECT * FROM attribution_customer_journey") == [("c", "s", 1.0)]
+
+
+def test_tables_that_we_create_have_no_rowid(path: Path, database: Database) -> None:
+    create_in(database)
+    with_rowid = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE '%WITHOUT ROWID'"
+    assert query(path, with_rowid) == [(SLICES,)]
+
+
+def test_markers_of_an_earlier_version_go_and_the_rows_stay(path: Path, database: Database) -> None:
+    create_in(database)
+    change(path, "INSERT INTO attribution_customer_journey VALUES ('c', 's', 1.0)")
+    change(path, f"DROP TABLE {SLICES}")
+    change(path, EARLIER_SLICES)
+    change(path, f"INSERT INTO {SLICES} VALUES ('attribution_customer_journey', '2023-09-01', 'm', 's', 'f', 'c')")
+    assert not are_ready(database)
+    create_in(database)
+    assert are_ready(database)
+    assert keys(path) == KEYS
+    assert query(path, f"SELECT * FROM {SLICES}") == []
+    assert query(path, "SELECT * FROM attribution_customer_journey") == [("c", "s", 1.0)]
+
+
+def test_the_index_of_an_earlier_version_goes(path: Path, database: Database) -> None:
+    create_in(database)
+    change(path, "CREATE INDEX pipeline_conversions_by_day ON pipeline_conversions (conv_date)")
+    change(path, "DROP TABLE channel_reporting")
+    create_in(database)
+    assert query(path, "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL") == []
+
+
+def test_a_column_that_somebody_has_added_stays(path: Path, database: Database) -> None:
+    create_in(database)
+    change(path, "ALTER TABLE channel_reporting ADD COLUMN note TEXT")
+    assert are_ready(database)
+    create_in(database)
+    assert ("note",) in query(path, "SELECT name FROM pragma_table_info('channel_reporting')")
+
+
+def test_a_key_without_our_columns_is_refused_by_name(path: Path, database: Database) -> None:
+    change(path, "CREATE TABLE channel_reporting (channel_name, date, spend, PRIMARY KEY (channel_name, date))")
+    assert not are_ready(database)
+    with pytest.raises(SourceError, match=r"^channel_reporting has the columns channel_name, date, spend instead of"):
+        create_in(database)
 
 
 def test_a_key_in_another_order_is_made_ours(path: Path, database: Database) -> None:
