@@ -9,7 +9,7 @@ command line, and the one that runs the task it names.
     run                settings checked, the task run, the exit code
     causes             why stages failed, handed over by the workers and printed last
     same_command       a lock against the same command running twice
-    time_limit         the end of a command after MAX_RUN_SECONDS
+    early_end          the end of a command after MAX_RUN_SECONDS, or by a signal
     remote_scheduler   a luigid that does not answer
 """
 

@@ -18,10 +18,10 @@ from luigi.execution_summary import LuigiStatusCode
 from luigi.setup_logging import InterfaceLogging
 
 from pipeline.command.causes import WRONG_COMMAND, Causes
+from pipeline.command.early_end import early_end
 from pipeline.command.luigi_defaults import exit_code
 from pipeline.command.remote_scheduler import CommandScheduler, UnreachableSchedulerError
 from pipeline.command.same_command import AlreadyRunningError, alone
-from pipeline.command.time_limit import time_limit
 from pipeline.errors import PipelineError
 from pipeline.parameters import SettingParameter
 from pipeline.settings import check_configuration, doubtful_names, setting_in_force, settings_in_force
@@ -55,15 +55,15 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
         label = getattr(task, "label", task.task_family)
         code = exit_code("task_failed")
 
-        def last_words() -> str:
-            limit = f"{label}: ended after MAX_RUN_SECONDS, {seconds:g} s; what was built stays, run again to go on"
-            return "".join(f"ERROR: {line}\n" for line in [*causes.gathered(), limit])
+        def last_words(reason: str) -> str:
+            lines = [*causes.gathered(), f"{label}: {reason}; what was built stays, run again to go on"]
+            return "".join(f"ERROR: {line}\n" for line in lines)
 
         with ExitStack() as stack:
             try:
                 if not options.no_lock:
                     stack.enter_context(alone(task))
-                stack.enter_context(time_limit(seconds, last_words, code))
+                stack.enter_context(early_end(seconds, last_words, code))
                 result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
             except AlreadyRunningError as error:
                 logger.error("%s: %s", label, error)  # noqa: TRY400 - no traceback

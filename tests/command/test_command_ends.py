@@ -117,6 +117,16 @@ def test_time_limit(shop: Workplace, workers: tuple[str, ...]) -> None:
     journeys(shop, MAX_RUN_SECONDS="100").succeeded()  # nothing is left that holds a lock
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_the_workers_too(shop: Workplace, workers: tuple[str, ...], number: signal.Signals) -> None:
+    with held_up(shop):
+        started = start_journeys(shop, *workers)
+        wait_until_it_waits(started)
+        started.process.send_signal(number)
+        outcome = started.end()  # when no process holds the pipes any more
+    assert_last_line(outcome, 128 + number, f"ended by {number.name}")
+
+
 def test_killed_worker(shop: Workplace) -> None:
     with held_up(shop):
         started = start_journeys(shop, "--workers", "2")
