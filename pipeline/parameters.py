@@ -15,6 +15,9 @@ from pipeline.model_options import ChannelNames
 from pipeline.places import Places
 from pipeline.settings import declared_settings, parse_setting, setting_in_force
 
+_IN_FORCE = object()
+"""The default of a setting's parameter: what holds when the task is made."""
+
 
 class SettingParameter(luigi.Parameter):
     """A parameter whose default is the setting of the same name: environment, luigi.cfg, built-in."""
@@ -22,13 +25,12 @@ class SettingParameter(luigi.Parameter):
     def __init__(self, name: str) -> None:
         self.declared = declared_settings()[name]
         metadata = self.declared.metadata
+        described = f"{metadata['help']} [{metadata['env']}, else {metadata['default'] or 'none'}]"
         super().__init__(
-            default=None,
+            default=_IN_FORCE,
             positional=False,
             significant=metadata["changes_results"],
-            description=f"{metadata['help']} [{metadata['env']}, else {metadata['default'] or 'none'}]".replace(
-                "%", "%%"
-            ),
+            description=described.replace("%", "%%"),
         )
 
     def parse(self, value: str) -> Any:  # noqa: ANN401 - the setting's own type
@@ -36,14 +38,14 @@ class SettingParameter(luigi.Parameter):
         return parse_setting(self.declared, value, f"--{self.declared.name.replace('_', '-')}")
 
     def normalize(self, value: Any) -> Any:  # noqa: ANN401 - the setting's own type
-        """The value, checked if it is text, by default the setting in force. Raises `SettingsError`."""
-        if value is None:
+        """The value, checked, by default the setting in force; None is a value. Raises `SettingsError`."""
+        if value is _IN_FORCE:
             return setting_in_force(self.declared.name)
-        return self.parse(value) if isinstance(value, str) else self.parse(self.serialize(value))
+        return self.parse(value if isinstance(value, str) else self.serialize(value))
 
     def serialize(self, value: Any) -> str:  # noqa: ANN401 - the setting's own type
         """The value as it is written in an option; nothing for none."""
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | list):
             value = ChannelNames(value)
         return "" if value is None else str(value)
 
@@ -89,28 +91,34 @@ class IntervalParameter(luigi.DateIntervalParameter):
             description="days of the conversions, such as 2023-08-29-2023-09-08 (end exclusive) or 2023-09"
         )
 
-    def parse(self, value: str) -> DateInterval:
+    def parse(self, value: str) -> Custom:
         """The interval that `value` writes."""
         try:
             interval = super().parse(value)
         except (ValueError, OverflowError):
-            raise IntervalError(
-                f"the date interval {value!r} is malformed; write 2023-08-29-2023-09-08 (end exclusive), "
-                "2023-09-01, 2023-W36, 2023-09 or 2023"
-            ) from None
+            raise _malformed(value) from None
         return self.normalize(interval)
 
     def normalize(self, interval: DateInterval | dt.date | str) -> Custom:
         """The interval in its one form."""
         if isinstance(interval, str):
-            return self.normalize(self.parse(interval))
-        if isinstance(interval, dt.datetime):
-            interval = interval.date()
-        if isinstance(interval, dt.date):
-            interval = Date(interval.year, interval.month, interval.day)
-        first, end = interval.date_a, interval.date_b
+            return self.parse(interval)
+        try:
+            if isinstance(interval, dt.date):
+                interval = Date(interval.year, interval.month, interval.day)
+            first, end = interval.date_a, interval.date_b
+        except (AttributeError, OverflowError):
+            raise _malformed(interval) from None
         if first >= end:
             raise IntervalError(
                 f"the date interval {first}-{end} holds no day: its end is exclusive and must come later"
             )
         return Custom(first, end)
+
+
+def _malformed(interval: object) -> IntervalError:
+    written = repr(interval) if isinstance(interval, str) else str(interval)
+    return IntervalError(
+        f"the date interval {written} is malformed; write 2023-08-29-2023-09-08 (end exclusive), "
+        "2023-09-01, 2023-W36, 2023-09 or 2023"
+    )

@@ -29,7 +29,11 @@ SECRETS = ("IHC_API_KEY", "IHC_API_KEY_FILE")
 """Variables that are no settings: what they hold stands in no file and no parameter."""
 
 _RETIRED = {"IHC_PACK_DAYS": "the journeys of an interval are always packed together"}
-_OLD_SECTIONS = ("database", "files", "input", "journeys", "attribution", "comparison_models", "api", "training")
+_OLD_SECTIONS = {
+    **{name: name for name in ("database", "files", "input", "journeys", "api", "training")},
+    "attribution": "model", "comparison_models": "model", "engine": "run",
+}
+"""Where the settings of an earlier version's luigi.cfg are now; its names are common, and may be somebody else's."""
 
 
 def _text(value: str) -> str:
@@ -103,7 +107,7 @@ def _memory(value: str) -> str:
 def _mode(value: str) -> int:
     """Permission bits in octal, at least those of the owner."""
     if not re.fullmatch(r"0?[67][0-7]{2}", value):
-        raise ValueError("must be three octal digits such as 640, of which the first is 6")
+        raise ValueError("must be three octal digits such as 640, of which the first is 6 or 7")
     return int(value, 8)
 
 
@@ -113,7 +117,7 @@ def _setting(
     parse: Callable[[str], T],
     default: str,
     env: str,
-    help: str,
+    meaning: str,
     *,
     changes_results: bool = True,
 ) -> T:
@@ -125,21 +129,21 @@ def _setting(
             "parse": parse,
             "default": default,
             "env": env,
-            "help": help,
+            "help": meaning,
             "changes_results": changes_results,
         }
     )
     return declared
 
 
-def _location(section: str, key: str, parse: Callable[[str], T], default: str, env: str, help: str) -> T:
+def _location(section: str, key: str, parse: Callable[[str], T], default: str, env: str, meaning: str) -> T:
     """Declare where something is; no option, since options show in process lists and on the dashboard."""
-    return _setting(section, key, parse, default, env, help, changes_results=False)
+    return _setting(section, key, parse, default, env, meaning, changes_results=False)
 
 
-def _manner(section: str, key: str, parse: Callable[[str], T], default: str, env: str, help: str) -> T:
+def _manner(section: str, key: str, parse: Callable[[str], T], default: str, env: str, meaning: str) -> T:
     """Declare how a run goes about its work; it changes no result."""
-    return _setting(section, key, parse, default, env, help, changes_results=False)
+    return _setting(section, key, parse, default, env, meaning, changes_results=False)
 
 
 LOCATIONS = ("database_url", "results_database_url", "data_dir", "file_mode", "api_url")
@@ -400,12 +404,12 @@ def doubtful_names(environ: Mapping[str, str]) -> Iterator[str]:
         elif near := difflib.get_close_matches(name, variables, 1, 0.87):
             yield f"the environment variable {name} has no effect; did you mean {near[0]}?"
     config = luigi.configuration.get_config()
-    keys = {setting.metadata["key"]: setting.metadata["section"] for setting in declared.values()}
     for section in config.sections():
-        if section.lower() in _OLD_SECTIONS:
-            ours = [key for key in config.options(section) if key in keys and key not in config.defaults()]
-            if len(ours) > 1:
-                yield f"[{section}] in luigi.cfg has no effect on the pipeline; did you mean [{keys[ours[0]]}]?"
+        now = f"{PREFIX}{_OLD_SECTIONS.get(section, '')}"
+        keys = {place.metadata["key"] for place in declared.values() if place.metadata["section"] == now}
+        written = {key.replace("-", "_").removeprefix("training_") for key in config.options(section)}
+        if written & keys - {"url", *config.defaults()}:
+            yield f"[{section}] in luigi.cfg has no effect on the pipeline; did you mean [{now}]?"
 
 
 def _configured(section: str, key: str, default: str) -> str:
