@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from comparison_cases import day_of, journeys, reports
 
 from pipeline.attribution.models import load_model
@@ -12,7 +10,7 @@ from pipeline.comparison.lookback import credit_by_window, lookback_sensitivity
 from pipeline.comparison.summary import render_comparison
 
 UNMOVED = "7 days 0.0%, 14 days 0.0%, 30 days 0.0%, 90 days 0.0%, no limit 0.0%"
-FILES = [Path("/x/models.parquet"), Path("/x/models.csv")]
+FILES = ["/x/models.parquet", "/x/models.csv"]
 
 
 def printed(*orders: tuple[str, float, list[str]], models: tuple[str, ...] = ("linear", "last-touch")) -> list[str]:

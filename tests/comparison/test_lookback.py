@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
-from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +20,12 @@ from pipeline.days import epoch
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.source.schema import CONVERSIONS, SESSIONS
+from targets.files import LocalFiles
 from targets.parquet import ParquetTarget
 
 SECONDS_PER_DAY = 86_400
+ORDERED = DAY + dt.timedelta(days=1)
+"""The day of the conversions, which are in its first second."""
 
 
 def aged(table: pa.Table, *days: int) -> pa.Table:
@@ -30,8 +35,8 @@ def aged(table: pa.Table, *days: int) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, Path, Path]:
-    """Conversions of a day, and files of the sessions and the conversions of 100 days up to it."""
+def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+    """Files of the conversions of a day, and of the sessions and the conversions of 100 days up to it."""
     draw = random.Random(1)
     end = epoch(DAY) + SECONDS_PER_DAY
 
@@ -58,24 +63,35 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, Path, P
         for number in range(12)
     ]
     today = [{"conv_id": f"c{user}", "user_id": f"u{user}", "conv_time": end, "revenue": 10.0} for user in range(8)]
-    folder = tmp_path_factory.mktemp("history")
-    session_file, conversion_file = folder / "sessions.parquet", folder / "conversions.parquet"
-    ParquetTarget(session_file, SESSIONS).write(pa.Table.from_pylist(sessions, schema=SESSIONS), "")
-    ParquetTarget(conversion_file, CONVERSIONS).write(pa.Table.from_pylist(earlier + today, schema=CONVERSIONS), "")
-    return pa.Table.from_pylist(today, schema=CONVERSIONS), session_file, conversion_file
+    files = LocalFiles(tmp_path_factory.mktemp("history"))
+
+    def written(name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> str:
+        target = ParquetTarget(files, name, schema)
+        target.write(pa.Table.from_pylist(rows, schema=schema), "")
+        return target.verified()
+
+    return (
+        written("today.parquet", today, CONVERSIONS),
+        written("sessions.parquet", sessions, SESSIONS),
+        written("conversions.parquet", earlier + today, CONVERSIONS),
+    )
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("max_sessions", [3, 3000])
 @pytest.mark.parametrize("after_previous", [False, True])
 def test_cutting_long_journeys_is_building_short_ones(
-    history: tuple[pa.Table, Path, Path], window: int, max_sessions: int, *, after_previous: bool
+    history: tuple[str, str, str], window: int, max_sessions: int, *, after_previous: bool
 ) -> None:
-    conversions, sessions, all_conversions = history
-    previous = [all_conversions] if after_previous else []
+    today, sessions, conversions = history
+    previous = [conversions] if after_previous else []
 
     def build(lookback_days: int) -> pa.Table:
-        return build_journeys(conversions, [sessions], previous, lookback_days=lookback_days, max_sessions=max_sessions)
+        rules = {"lookback_days": lookback_days, "max_sessions": max_sessions}
+        with duckdb.connect() as connection:
+            ((day, built),) = build_journeys(connection, [today], [sessions], previous, [ORDERED], **rules)
+        assert day == ORDERED
+        return built
 
     cut, built = within_lookback(build(0), window), build(window)
     assert built.num_rows > 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,16 @@ from support.plain_report import Touch, plain_report
 from support.running import LOCAL, Outcome, Workplace
 from support.servers import sandbox
 
-from pipeline.attribution.models import EMBEDDED_MODELS
+from pipeline import ModelComparison
+from pipeline.attribution.models import EMBEDDED_MODELS, trained_parameters
+from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.comparison.schema import MODEL_COMPARISON
+from pipeline.errors import ModelError
+from targets.files import LocalFiles
 
 Rows = list[dict[str, str]]
+
+PHASE_WEIGHTS = {"initializer": 0.6, "holder": 0.2, "closer": 0.2}
 
 
 def compare(place: Workplace, *options: str, **settings: str | None) -> Outcome:
@@ -42,6 +50,19 @@ def totals(report: Path) -> dict[str, list[float]]:
         for place, name in enumerate(("cost", "ihc", "ihc_revenue")):
             total[place] += float(row[name])
     return sums
+
+
+def results(place: Workplace) -> dict[str, bytes]:
+    """What was left behind but for the locks, which say whose they were."""
+    return {name: content for name, content in contents(place.files).items() if not name.startswith("locks/")}
+
+
+def channel_credit(place: Workplace, model: str) -> dict[str, bytes]:
+    """The daily aggregates of a model, each of its own folder."""
+    (folder,) = (place.files / "channel_credit").glob(f"{model}-??????")
+    files = contents(folder)
+    assert len(files) == 2 * 5  # days, with their stamps
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +97,8 @@ def test_ties_with_the_report_of_each_model_run_on_its_own(
     books = reported_shop.books(SHOP_INTERVAL, model)
     assert sum(orders for _, orders, _ in figures.values()) == pytest.approx(books["attributed"])
     assert sum(revenue for *_, revenue in figures.values()) == pytest.approx(books["attributed_revenue"])
-    # the comparison leaves the same report behind as that run
-    assert compared.report_file(SHOP_INTERVAL, model=model).read_bytes() == report.read_bytes()
+    # what the comparison sums is, to the byte, what that report sums
+    assert channel_credit(compared, model) == channel_credit(reported_shop, model)
 
 
 def test_ties_with_a_plain_computation(compared: Workplace) -> None:
@@ -126,11 +147,11 @@ def test_a_second_run_builds_nothing_and_says_where_it_is(compared_shop: Workpla
 
 
 def test_a_run_anew_leaves_the_same_bytes(compared_shop: Workplace) -> None:
-    before = contents(compared_shop.files)
+    before = results(compared_shop)
     for file in (compared_shop.files / "comparison").rglob("*.*"):
         file.unlink()
     compare(compared_shop, OPENBLAS_NUM_THREADS="1").succeeded()
-    assert contents(compared_shop.files) == before
+    assert results(compared_shop) == before
 
 
 def test_other_models_are_compared_with_another_primary(compared_shop: Workplace) -> None:
@@ -138,14 +159,7 @@ def test_other_models_are_compared_with_another_primary(compared_shop: Workplace
     rows = read(comparison_file(compared_shop, "models.csv", "last-touch"))
     assert [*dict.fromkeys(row["model"] for row in rows)] == ["last-touch", "linear", "markov"]
     assert not any(float(row["share_difference"] or 0) for row in rows if row["model"] == "last-touch")
-    assert outcome.kinds_built == {
-        "ComparedChannels",
-        "ComparedChannelsCsv",
-        "DayLookbackCredit",
-        "LookbackSensitivity",
-        "ModelComparison",
-        "RankCorrelations",
-    }
+    assert outcome.kinds_built == {"LookbackCredit", "ModelComparison"}
 
 
 def test_the_windows_are_those_of_reports_with_that_look_back(reported_shop: Workplace, undisturbed: Workplace) -> None:
@@ -170,8 +184,8 @@ def test_the_api_beside_embedded_models_is_asked_once_and_for_no_other_window(
         outcome = compare(reported_shop, "--models", "ihc-local", **settings).succeeded()
         assert api.statistics()["journeys"] == undisturbed.books(SHOP_INTERVAL)["attributed"]
         assert api.statistics()["conversions_asked_more_than_once"] == 0
-    assert "LookbackSensitivity" in outcome.text
-    assert "not computed for ihc-api" in outcome.text
+    assert "lookback_sensitivity.csv is not computed for ihc-api" in outcome.text
+    assert "LookbackCredit" not in outcome.kinds_built
     assert read(comparison_file(reported_shop, "lookback_sensitivity.csv", "ihc-api")) == []
     rows = read(comparison_file(reported_shop, "models.csv", "ihc-api"))
     assert {row["model"] for row in rows} == {"ihc-api", "ihc-local"}
@@ -189,7 +203,58 @@ def test_the_api_beside_embedded_models_is_asked_once_and_for_no_other_window(
 )
 def test_a_wrong_list_of_models_is_one_line(shop: Workplace, models: str, message: str) -> None:
     outcome = compare(shop, "--models", models)
-    assert outcome.code != 0
-    assert message in outcome.text
+    assert (outcome.code, len(outcome.errors)) == (40, 1)
+    assert message in outcome.errors[0]
     assert "Traceback" not in outcome.text
     assert not shop.files.exists()
+
+
+def test_a_wrong_model_is_refused_when_the_task_is_made() -> None:
+    with pytest.raises(ModelError, match="unknown model 'markow'"):
+        ModelComparison(date_interval=SHOP_INTERVAL, models=("linear", "markow"))
+    with pytest.raises(ModelError, match="no trained parameters for the conversion type 'none'"):
+        ModelComparison(date_interval=SHOP_INTERVAL, model="linear", models=("ihc-local",), conv_type_id="none")
+
+
+def test_a_trained_conversion_type_concerns_ihc_local_alone(compared_shop: Workplace) -> None:
+    before = read(comparison_file(compared_shop, "models.csv"))
+    parameters = {**json.loads(DEFAULT_PARAMETERS.read_bytes()), "phase_weights": PHASE_WEIGHTS}
+    trained_parameters(LocalFiles(compared_shop.files), "shop").write(parameters, "")
+    outcome = compare(compared_shop, "--conv-type-id", "shop").succeeded()
+    assert sorted(outcome.built) == [
+        f"{stage} {SHOP_INTERVAL}" for stage in ("Attribution", "ChannelCredit", "LookbackCredit", "ModelComparison")
+    ]
+    after = read(comparison_file(compared_shop, "models.csv"))
+    for row, earlier in zip(after, before, strict=True):
+        same = row["attributed_conversions"] == earlier["attributed_conversions"]
+        assert same or row["model"] == "ihc-local"
+    assert after != before
+
+
+def test_stale_days_alone_are_built_anew_by_one_query(compared_shop: Workplace) -> None:
+    before = results(compared_shop)
+    (folder,) = (compared_shop.files / "lookback_credit").iterdir()
+    for day in ("2023-08-30", "2023-09-01"):
+        (folder / f"{day}.parquet").unlink()
+    outcome = compare(compared_shop).succeeded()
+    assert "LookbackCredit 2023-08-29-2023-09-03: 2 days, " in outcome.log
+    assert results(compared_shop) == before
+
+
+def test_two_runs_at_once_meet_at_the_lock(compared_shop: Workplace) -> None:
+    before = contents(compared_shop.files / "comparison")
+    shutil.rmtree(compared_shop.files / "comparison")
+    options = (["--models", ",".join(EMBEDDED_MODELS)], ["--models", "linear"])
+    command = ("luigi", "--module", "pipeline", "ModelComparison", "--date-interval", SHOP_INTERVAL, *LOCAL)
+    lock = LocalFiles(compared_shop.files).lock(f"ModelComparison-ihc-local-{SHOP_INTERVAL}.lock", "the test")
+    with lock as holder:
+        assert holder is None
+        started = [compared_shop.start(*command, *some) for some in options]
+        started[0].lines_of_log(1)  # it waits
+        assert contents(compared_shop.files / "comparison") == {}
+    outcomes = [run.end().succeeded() for run in started]
+    assert any("waits for another run" in outcome.log for outcome in outcomes)
+    models = {row["model"] for row in read(comparison_file(compared_shop, "models.csv"))}
+    assert models in ({*EMBEDDED_MODELS}, {"ihc-local", "linear"})
+    compare(compared_shop).succeeded()
+    assert contents(compared_shop.files / "comparison") == before

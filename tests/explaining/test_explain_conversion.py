@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import luigi
 import pytest
 from support.comparing import query, versions
-from support.databases import add_rows, conversion, session, write_database
+from support.databases import SHOP_INTERVAL, add_rows, conversion, session, write_database
 from support.running import LOCAL, Outcome, Workplace
 
+from pipeline import ExplainConversion
+from pipeline.attribution.models import trained_parameters
+from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.errors import SourceError
 from pipeline.explaining.lookup import find_conversion, find_user
 from targets.database import open_database
+from targets.files import LocalFiles
 
 
 def explain(place: Workplace, conv_id: str, *options: str, **settings: str) -> Outcome:
@@ -107,7 +113,46 @@ def test_costs_of_no_number_count_as_none(tmp_path: Path) -> None:
 def test_the_command_says_so_in_one_line(conv_id: str, message: str, shop: Workplace) -> None:
     add_rows(shop.database, conversions=[conversion("future", "u", "2999-08-30 00:00:00")])
     outcome = explain(shop, conv_id)
-    assert outcome.code == 35
-    assert message in "".join(outcome.errors)
+    assert (outcome.code, len(outcome.errors)) == (30, 1)
+    assert message in outcome.errors[0]
     assert "Traceback" not in outcome.text
     assert not shop.files.exists()
+
+
+def test_it_is_of_no_interval(shop: Workplace) -> None:
+    outcome = explain(shop, "conv-ties", "--date-interval", SHOP_INTERVAL)
+    assert outcome.code != 0
+    assert "unrecognized arguments" in outcome.text
+    assert not shop.files.exists()
+
+
+def test_each_run_of_a_process_prints_it_anew(
+    reported_shop: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{reported_shop.database}")
+    monkeypatch.setenv("DATA_DIR", str(reported_shop.files))
+    printed = []
+    for _ in range(3):
+        assert luigi.build([ExplainConversion(conv_id="conv-ties")], local_scheduler=True, log_level="ERROR")
+        printed.append(capsys.readouterr().out)
+    assert "ihc sums to 1.000000" in printed[0]
+    assert printed == printed[:1] * 3
+
+
+def test_making_the_task_of_an_unknown_conversion_asks_nothing(
+    shop: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{shop.database}")
+    monkeypatch.setenv("DATA_DIR", str(shop.files))
+    task = ExplainConversion(conv_id="unknown")
+    assert (task.requires(), task.complete()) == ([], False)
+    with pytest.raises(SourceError, match="no conversion with the conv_id 'unknown'"):
+        task.run()
+
+
+def test_a_trained_conversion_type_is_explained_with_its_parameters(reported_shop: Workplace) -> None:
+    parameters = {**json.loads(DEFAULT_PARAMETERS.read_bytes()), "restart_gap_hours": 20.0}
+    trained_parameters(LocalFiles(reported_shop.files), "shop").write(parameters, "")
+    outcome = explain(reported_shop, "conv-gap", CONV_TYPE_ID="shop").succeeded()
+    assert line_of(outcome, "gap-1").rstrip().endswith("before a restart: a pause of more than 20 h follows")
+    assert outcome.kinds_built == {"Attribution"}

@@ -10,8 +10,8 @@ import pytest
 from training_cases import journeys_of_pauses, random_journeys
 
 from pipeline.attribution.models.ihc import DEFAULT_PARAMETERS, IhcParameters, ihc_credit
-from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.models.journey_arithmetic import journey_sums
+from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.training.comparing import Difference, differences
 from pipeline.training.document import train
 from pipeline.training.learning import MINIMUM_JOURNEYS, learn, shipped

@@ -8,15 +8,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.comparing import contents, versions
 from support.running import DATABASE, LOCAL, Outcome, Workplace
 
-from pipeline.attribution.models import load_model, trained_file
-from pipeline.config import Settings
-from pipeline.errors import ModelError, SettingsError
+from pipeline import TrainingSet
+from pipeline.attribution.models import load_model, trained_parameters
+from pipeline.errors import ModelError, SettingsError, StageError
 from pipeline.sample.database import write_sample
+from pipeline.settings import setting_in_force
 from pipeline.training.upload import read_csv, to_arrays
+from targets.files import LocalFiles
 
 INTERVAL = "2023-08-29-2023-09-02"
 
@@ -95,7 +98,7 @@ def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> 
     model, drawn = place.files / "models" / "shop.json", training_file(place, "training_set.csv")
     before = (model.read_bytes(), drawn.read_bytes())
     outcome = train(place, "shop", "--training-seed", "2").succeeded()
-    assert outcome.kinds_built == {"SampledJourneys", "TrainingCsv", "TrainedModel"}
+    assert outcome.kinds_built == {"TrainingSet", "TrainedModel"}
     assert model.read_bytes() != before[0]
     assert drawn.read_bytes() != before[1]
 
@@ -132,33 +135,86 @@ def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -
 
 def test_the_shipped_parameters_are_not_to_be_trained(place: Workplace) -> None:
     outcome = run(place, "TrainedModel")
-    assert (outcome.code, len(outcome.errors)) == (35, 1)
+    assert (outcome.code, len(outcome.errors)) == (40, 1)
     assert "the conversion type 'default' cannot have trained parameters; set CONV_TYPE_ID" in outcome.errors[0]
 
 
 def test_a_report_with_an_untrained_conversion_type_says_what_to_do(place: Workplace) -> None:
     outcome = place.report("2023-09-01-2023-09-02", CONV_TYPE_ID="none")
-    assert (outcome.code, len(outcome.errors)) == (30, 1)
+    assert (outcome.code, len(outcome.errors)) == (40, 1)
     assert "no trained parameters for the conversion type 'none'; train them (task TrainedModel)" in outcome.errors[0]
 
 
 @pytest.mark.parametrize("conv_type_id", ["default", "", "../x", "/x", ".x", "a b", "x" * 101])
 def test_a_conversion_type_names_a_file_in_its_folder(conv_type_id: str, tmp_path: Path) -> None:
-    assert trained_file(tmp_path, "shop-2.b_1") == tmp_path / "shop-2.b_1.json"
+    files = LocalFiles(tmp_path)
+    assert str(trained_parameters(files, "shop-2.b_1")) == str(tmp_path / "models" / "shop-2.b_1.json")
     with pytest.raises(ModelError, match=r"cannot have trained parameters; set CONV_TYPE_ID"):
-        trained_file(tmp_path, conv_type_id)
+        trained_parameters(files, conv_type_id)
 
 
 @pytest.mark.parametrize("share", ["1", "-0.1", "nan", "inf", "a half"])
 def test_not_everything_can_be_held_out(share: str) -> None:
     with pytest.raises(SettingsError, match="TRAINING_HELD_OUT_SHARE must be a number of at least 0"):
-        Settings.load({"TRAINING_HELD_OUT_SHARE": share})
-    assert Settings.load({"TRAINING_HELD_OUT_SHARE": "0"}).held_out_share == 0
+        setting_in_force("held_out_share", {"TRAINING_HELD_OUT_SHARE": share})
+    assert setting_in_force("held_out_share", {"TRAINING_HELD_OUT_SHARE": "0"}) == 0
 
 
 def test_a_damaged_trained_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "shop.json").write_text("{}")
+    files = LocalFiles(tmp_path)
+    trained_parameters(files, "shop").write({}, "")
     with pytest.raises(ModelError, match=r"shop\.json does not hold IHC parameters: schema_version is missing"):
-        load_model("ihc-local", "shop", trained=tmp_path)
+        load_model("ihc-local", "shop", files=files)
     with pytest.raises(ModelError, match="no trained parameters for the conversion type 'other'"):
-        load_model("ihc-local", "other", trained=tmp_path)
+        load_model("ihc-local", "other", files=files)
+
+
+def test_a_trained_file_that_was_edited_by_hand_is_refused_until_it_is_trained_again(place: Workplace) -> None:
+    model = place.files / "models" / "shop.json"
+    before = model.read_bytes()
+    edited = json.loads(before)
+    edited["restart_gap_hours"] += 1
+    model.write_text(json.dumps(edited, indent=2), encoding="utf-8")
+    outcome = place.report("2023-09-01-2023-09-02", CONV_TYPE_ID="shop")
+    assert (outcome.code, len(outcome.errors)) == (40, 1)
+    assert f"{model} is not as TrainedModel wrote it: it was edited or damaged" in outcome.errors[0]
+    assert train(place, "shop").succeeded().kinds_built == {"TrainedModel"}
+    assert model.read_bytes() == before
+
+
+def test_two_training_sets_of_an_interval_wait_for_each_other(place: Workplace) -> None:
+    options = [("--training-seed", seed) for seed in ("2", "3")]
+    command = ("luigi", "--module", "pipeline", "TrainingSet", "--date-interval", INTERVAL, *LOCAL)
+    with LocalFiles(place.files).lock(f"TrainingSet-{INTERVAL}.lock", "the test") as holder:
+        assert holder is None
+        started = [place.start(*command, *seed) for seed in options]
+        started[0].lines_of_log(1)
+    outcomes = [run.end().succeeded() for run in started]
+    assert any("waits for another run" in outcome.log for outcome in outcomes)
+    # the files are of one draw
+    csv_text, statistics = (training_file(place, name).read_bytes() for name in ("training_set.csv", "statistics.json"))
+    again = [run(place, "TrainingSet", *seed).succeeded() for seed in options]
+    assert sum(bool(outcome.built) for outcome in again) >= 1
+    assert json.loads(statistics)["sessions"] == csv_text.count(b"\n") - 1
+
+
+def test_a_model_is_not_trained_on_what_another_run_has_drawn(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{place.database}")
+    monkeypatch.setenv("DATA_DIR", str(place.files))
+    ours, theirs = (TrainingSet(date_interval=INTERVAL, training_seed=seed) for seed in ("1", "2"))
+    assert len(ours.journeys().lengths) > 100
+    theirs.run()
+    with pytest.raises(StageError, match=r"another run has drawn .*journeys\.parquet with other settings; run again"):
+        ours.journeys()
+
+
+def test_a_model_learns_what_the_uploaded_file_holds(trained: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{trained.database}")
+    monkeypatch.setenv("DATA_DIR", str(trained.files))
+    path = training_file(trained, "training_set.csv")
+    read, kept = to_arrays(read_csv(path), path), TrainingSet(date_interval=INTERVAL).journeys()
+    assert read.channels == kept.channels
+    for name in ("starts", "time", "channel", "holder", "closer"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(kept, name))
