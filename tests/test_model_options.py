@@ -17,9 +17,9 @@ from support.running import Workplace
 from pipeline import model_options
 from pipeline.attribution.models import EMBEDDED_MODELS, load_model
 from pipeline.attribution.models.paths import journeys_of
-from pipeline.config import Settings
 from pipeline.errors import SettingsError
 from pipeline.model_options import ChannelNames, ModelOptions
+from pipeline.settings import settings_in_force
 
 PATHS = journeys_of(["Direct", "Email", "Ads", "Direct"], ["Direct"])
 
@@ -86,7 +86,7 @@ def test_the_order_of_the_excluded_is_nothing() -> None:
 
 def test_the_defaults_of_the_settings_are_those_of_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LuigiConfigParser, "_instance", LuigiConfigParser())
-    settings = Settings.load({})
+    settings = settings_in_force({})
     assert ModelOptions(**{name: getattr(settings, name) for name in vars(ModelOptions())}) == ModelOptions()
 
 
@@ -105,7 +105,7 @@ def test_a_wrong_option_is_told_by_its_name(
 ) -> None:
     monkeypatch.setattr(LuigiConfigParser, "_instance", LuigiConfigParser())
     with pytest.raises(SettingsError) as error:
-        Settings.load({variable: value})
+        settings_in_force({variable: value})
     assert str(error.value).startswith(message)
 
 
@@ -130,7 +130,7 @@ def test_an_option_rebuilds_the_model_that_takes_it_and_no_other(reported_shop: 
 
     reported_shop.report(SHOP_INTERVAL, "--model", "last-touch").succeeded()
     outcome = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch", EXCLUDED_CHANNELS='Referral, "=1+1"')
-    assert outcome.succeeded().kinds_built >= {"Attribution", "StoredAttribution", "ChannelReport", "Report"}
+    assert outcome.succeeded().kinds_built >= {"Attribution", "StoredAttribution", "ChannelReportingTable", "Report"}
     rows = read_report(reported_shop.report_file(SHOP_INTERVAL, model="last-touch"))
     assert sum(float(row["ihc"]) for row in rows) == pytest.approx(reported_shop.books(SHOP_INTERVAL)["attributed"])
 
