@@ -80,20 +80,20 @@ def credit_of(
     `UnreadableTargetError` for damaged answers.
     """
     wire = WireJourneys.of(journeys)
-    found, shares = store.find(
-        settings.scope, wire.digests(settings.scope.canonical()), wire.lengths, generation=generation
-    )
-    is_rejected = pc.is_in(wire.conv_id, value_set=pa.array([*rejected], pa.string())).to_numpy(zero_copy_only=False)
+    conv_id, lengths, digests = wire.conv_id, wire.lengths, wire.digests(settings.scope.canonical())
+    del wire  # takes as much memory as the credit will
+    found, shares = store.find(settings.scope, digests, lengths, generation=generation)
+    is_rejected = pc.is_in(conv_id, value_set=pa.array([*rejected], pa.string())).to_numpy(zero_copy_only=False)
     if len(lacking := np.flatnonzero(~found & ~is_rejected)):
         raise AttributionError(
-            f"{len(lacking)} journeys, the first one of conversion {wire.conv_id[int(lacking[0])]}, have neither a "
+            f"{len(lacking)} journeys, the first one of conversion {conv_id[int(lacking[0])]}, have neither a "
             f"kept answer in {store.where} nor a rejection; run again, which asks for them"
         )
     keys = journeys.select(["conv_id", "session_id"])
     if is_rejected.any():
-        rows = np.repeat(~is_rejected, wire.lengths)
+        rows = np.repeat(~is_rejected, lengths)
         keys, shares = keys.filter(pa.array(rows)), shares[:, rows]
-    normalise(shares, wire.lengths[~is_rejected])
+    normalise(shares, lengths[~is_rejected])
     return pa.table([*keys.columns, *shares], schema=CREDIT)
 
 
