@@ -26,15 +26,15 @@ import pyarrow as pa
 
 import pipeline
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
-from pipeline.days import IntervalParameter, days_of
+from pipeline.parameters import IntervalParameter
 
 INTERVAL = IntervalParameter().parse(os.environ.get("NOTEBOOK_INTERVAL", "2023-08-29-2023-09-08"))
 
-days = [pipeline.Journeys(day=day) for day in days_of(INTERVAL)]
+of_days = pipeline.Journeys(date_interval=INTERVAL)
 trained = pipeline.TrainedModel(date_interval=INTERVAL, conv_type_id="notebook")
 compared = pipeline.ModelComparison(date_interval=INTERVAL, model="ihc-local", conv_type_id="default")
 with contextlib.redirect_stdout(io.StringIO()):  # what a run prints has paths of this machine
-    done = luigi.build([*days, trained, compared], local_scheduler=True, no_lock=True, log_level="ERROR")
+    done = luigi.build([of_days, trained, compared], local_scheduler=True, no_lock=True, log_level="ERROR")
 if not done:
     raise RuntimeError("a stage failed; the messages above say why")
 
@@ -67,7 +67,7 @@ def look() -> alt.theme.ThemeConfig:
 alt.renderers.enable("png", scale_factor=2)
 alt.data_transformers.disable_max_rows()
 
-journeys = pa.concat_tables(stage.output().read() for stage in days).to_pandas()
+journeys = pa.concat_tables(of_days.target(day).read() for day in of_days.days).to_pandas()
 journeys["gap_hours"] = journeys.groupby("conv_id", sort=False)["session_time"].diff() / 3600
 last = journeys.groupby("conv_id", sort=False)["session_time"].transform("max")
 journeys["left_hours"] = (last - journeys["session_time"]) / 3600
@@ -160,7 +160,7 @@ long = engagement.reset_index().melt(["channel_name", "sessions"], var_name="eng
 # band lies between the curves through the lower and through the upper bounds of the bootstrap.
 
 # %%
-document = json.loads(trained.output().path.read_bytes())
+document = trained.output().read()
 counts, fallbacks = document["trained_on"], document["fallbacks"]
 print(f"learned from {counts['journeys']:,} journeys; fallen back to the shipped parameters: {fallbacks or 'nothing'}")
 CURVES = ("restart_gap_hours", "initializer_gap_hours", "initializer_membership", "closer_membership_segments")
@@ -181,9 +181,10 @@ def bound(name: str) -> pd.Series:
     return memberships(IhcParameters.from_json(json.dumps(parameters), name))["membership"]
 
 
-learned = memberships(IhcParameters.load(trained.output().path)).assign(model="learned")
+in_force = IhcParameters.from_json(json.dumps(document), "learned")
+learned = memberships(in_force).assign(model="learned")
 band = learned.assign(low=np.minimum(bound("lower"), bound("upper")), high=np.maximum(bound("lower"), bound("upper")))
-end = IhcParameters.load(trained.output().path).closer_curve.hours[-1]
+end = in_force.closer_curve.hours[-1]
 band = band[(band["phase"] == "initializer") | (band["hours"] <= end)]  # beyond it the closer curve is not learned
 hours = alt.X("hours:Q", title="hours")
 area = alt.Chart(band).mark_area(opacity=0.25, color=BLUE).encode(x=hours, y="low:Q", y2="high:Q")
@@ -257,7 +258,7 @@ parts.properties(width=190).facet(alt.Column("phase:N", sort=[*PHASES], title=No
 # how many percentage points of all conversions each model gives a channel more or less than `ihc-local`.
 
 # %%
-correlations = pd.read_csv(compared.file("rank_correlations.csv"))
+correlations = pd.read_csv(compared.target("rank_correlations.csv").open())
 columns, rows = (correlations[name].unique().tolist() for name in ("model", "other_model"))
 grid = alt.Chart(correlations, title="Rank correlation between models", width=420, height=300).encode(
     x=alt.X("model:N", sort=columns, title=None, axis=alt.Axis(labelAngle=-40)),
@@ -271,7 +272,7 @@ apart = alt.Scale(range=["#e8925c", "#ffffff"], domain=[lowest, 1], interpolate=
 )
 
 # %%
-table = pipeline.ComparedChannels(date_interval=INTERVAL, model="ihc-local").output().read().to_pandas()
+table = compared.target("models.parquet").read().to_pandas()
 other = table[table["model"] != "ihc-local"].copy()
 other["points"] = (100 * other["share_difference"]).round(1)
 sure = (other["share_difference_low"] > 0) | (other["share_difference_high"] < 0)
