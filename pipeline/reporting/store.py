@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ReplacedDaysError
@@ -19,8 +20,8 @@ from targets.table import SLICES, Marker, Origin, mark_stored, stored_slices
 
 _BATCH = 65_536
 _DAY_OF_FILE = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)\.parquet$', 1)"
-_CREDIT = "SELECT conv_id, session_id, ihc FROM credit ORDER BY conv_id, session_id"
-_CONVERSIONS = f"SELECT DISTINCT conv_id, {_DAY_OF_FILE} AS conv_date FROM credit ORDER BY conv_id"
+_CREDIT = f"SELECT conv_id, session_id, ihc, {_DAY_OF_FILE} AS conv_date FROM credit ORDER BY conv_id, session_id"
+_CONVERSIONS = "SELECT DISTINCT conv_id FROM credit ORDER BY conv_id"
 
 _DAYS = "SELECT value FROM json_each(?)"
 _DELETE = (
@@ -29,6 +30,13 @@ _DELETE = (
     f"DELETE FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_DAYS})",
     f"DELETE FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND slice IN ({_DAYS})",
 )
+_OTHERS = f"""
+SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM {CONVERSION_DAYS} WHERE conv_date NOT IN ({_DAYS})) THEN 1
+    ELSE EXISTS (SELECT 1 FROM {ATTRIBUTION} WHERE conv_id NOT IN (SELECT conv_id FROM {CONVERSION_DAYS}))
+END AS rows
+"""
+_DELETE_ALL = (f"DELETE FROM {ATTRIBUTION}", f"DELETE FROM {CONVERSION_DAYS}")  # without conditions: no row is visited
 _INCOMING = "incoming_conversions"
 _MOVED = f"""
 SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
@@ -155,25 +163,42 @@ def refresh_channel_reporting(
 
 
 def _delete_days(connection: Connection, days: Iterable[str]) -> None:
+    """Delete what is stored of days; rows of conversions that are of no stored day stay."""
+    listed = json.dumps([*days])
+    if not connection.query(_OTHERS, listed, schema=_COUNT)["rows"][0].as_py():
+        for delete in _DELETE_ALL:
+            connection.execute(delete)
     for delete in _DELETE:
-        connection.execute(delete, json.dumps([*days]))
+        connection.execute(delete, listed)
 
 
 def _store_credit(connection: Connection, sql: duckdb.DuckDBPyConnection) -> list[str]:
     """Store the rows of the view `credit`; returns the days that went because a conversion of theirs is among them."""
-    conversions = sql.sql(_CONVERSIONS).to_arrow_reader(_BATCH)
     moved: list[str] = []
     if _count(connection, CONVERSION_DAYS) or _count(connection, ATTRIBUTION):
-        connection.ingest(_INCOMING, conversions, temporary=True)
+        connection.ingest(_INCOMING, sql.sql(_CONVERSIONS).to_arrow_reader(_BATCH), temporary=True)
         moved = connection.query(_MOVED, schema=_CONV_DATE)["conv_date"].to_pylist()
-        _delete_days(connection, moved)
+        if moved:
+            _delete_days(connection, moved)
         connection.execute(_DELETE_UNKNOWN)
-        connection.execute(f"INSERT INTO {CONVERSION_DAYS} SELECT conv_id, conv_date FROM temp.{_INCOMING}")
         connection.execute(f"DROP TABLE temp.{_INCOMING}")
-    else:
-        connection.ingest(CONVERSION_DAYS, conversions)
-    connection.ingest(ATTRIBUTION, sql.sql(_CREDIT).to_arrow_reader(_BATCH))
+    before = None
+    for batch in sql.sql(_CREDIT).to_arrow_reader(_BATCH):
+        rows = pa.Table.from_batches([batch])
+        connection.ingest(ATTRIBUTION, rows.select(["conv_id", "session_id", "ihc"]))
+        connection.ingest(CONVERSION_DAYS, _conversions(rows, before))
+        before = rows.slice(len(rows) - 1)
     return moved
+
+
+def _conversions(rows: pa.Table, before: pa.Table | None) -> pa.Table:
+    """The conversions of rows in key order, each with its day, but for the one that the row `before` them is of."""
+    found = rows.select(["conv_id", "conv_date"])
+    if before is None:
+        return pa.concat_tables([found.slice(0, 1), _conversions(rows.slice(1), rows.slice(0, 1))])
+    above = pa.concat_tables([before.select(found.column_names), found]).slice(0, len(found))
+    begins = pc.or_(*(pc.not_equal(found[name], above[name]) for name in found.column_names))
+    return found.filter(begins)
 
 
 def _ingest_days(
