@@ -14,11 +14,12 @@ _OWNER_ALONE = 0o600
 
 
 @contextmanager
-def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int = 0o640, *, durable: bool = True) -> Iterator[Path]:
     """A temporary file beside `path`, which becomes `path` with these permission bits, durably, when the block ends.
 
     After an exception nothing is left. After SIGKILL the temporary file is left and the next write into the folder
-    removes it. Processes that write the same path at once each write a whole file; the last rename stays.
+    removes it. Processes that write the same path at once each write a whole file; the last rename stays. After a power
+    cut, a file that is not durable may be empty.
     """
     make_folder(path.parent, mode)
     sweep(path.parent)
@@ -26,17 +27,19 @@ def atomic_path(path: Path, mode: int = 0o640) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(mode)
-        fsync(temporary)
+        if durable:
+            fsync(temporary)
         temporary.replace(path)
-        fsync(path.parent)
+        if durable:
+            fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes | memoryview, mode: int = 0o640) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, mode: int = 0o640, *, durable: bool = True) -> None:
     """Write a whole file atomically and durably, with these permission bits."""
-    with atomic_path(path, mode) as temporary, temporary.open("wb") as file:
+    with atomic_path(path, mode, durable=durable) as temporary, temporary.open("wb") as file:
         file.write(content)
 
 

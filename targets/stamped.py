@@ -82,7 +82,7 @@ class StampedTarget(luigi.Target):
         self.files.delete(self._sidecar)
         self.files.write(self.name, content)
         text = stamp.to_json()
-        self.files.write(self._sidecar, text)
+        self.files.write(self._sidecar, text, durable=False)  # its seal tells what a power cut has done to it
         _stamps[self.files, self.name] = (self.files.version(self._sidecar), Stamp.from_json(text))
         _verified[self.files, self.name] = self.files.version(self.name)
 

@@ -85,14 +85,20 @@ class Journeys(JourneySettings):
     def inputs(self) -> Mapping[Part, Any]:
         """Of each day its conversions, and the sessions (and conversions) of its look-back window."""
         conversions, sessions = self._conversions().contents(), self.reached(Sessions).contents()
-        return {
-            day: {
+        begins = self.reached(Sessions).date_interval.date_a
+        of_sessions, of_previous = (
+            [*sessions.values()],
+            [*conversions.values()] if self.after_previous_conversion else [],
+        )
+        inputs: dict[Part, Any] = {}
+        for day in self.days:  # places in lists: a window without limit has as many days as the source
+            window = slice((self.first_day_reached(day) - begins).days, (day - begins).days + 1)
+            inputs[day] = {
                 "conversions": conversions[day],
-                "sessions": [sessions[reached] for reached in self._window(day)],
-                "previous": [conversions[reached] for reached in self._window(day) if self.after_previous_conversion],
+                "sessions": of_sessions[window],
+                "previous": of_previous[window],
             }
-            for day in self.days
-        }
+        return inputs
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """One query over all days that lack, written day by day as it goes on."""

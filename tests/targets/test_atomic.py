@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,25 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_bytes_may_lie_in_memory_of_somebody_else(tmp_path: Path) -> None:
     write_bytes(tmp_path / "file", memoryview(b"whole"))
     assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(("durable", "syncs"), [(True, ["file", "folder"]), (False, [])])
+def test_a_durable_file_is_on_disk_before_it_has_its_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    durable: bool,  # noqa: FBT001
+    syncs: list[str],
+) -> None:
+    path, seen = tmp_path / "file", []
+
+    def sync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        assert path.exists() == is_folder
+        seen.append("folder" if is_folder else "file")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_bytes(path, b"whole", durable=durable)
+    assert (path.read_bytes(), seen) == (b"whole", syncs)
 
 
 @pytest.mark.parametrize("before", [None, b"before"])
