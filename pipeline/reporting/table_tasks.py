@@ -88,9 +88,10 @@ class StoredAttribution(TableStage):
                 self.origin(),
             )
         if moved:
+            left = ", ".join(moved)
             self.warn(
-                f"conversions that were stored for {', '.join(moved)} are now of other days; the result tables are "
-                f"without {'these days' if len(moved) > 1 else 'that day'} until a report of them is made again"
+                f"conversions that were stored for {left} are now of other days; the result tables are without the rest "
+                f"of {left} until a report of it is made again"
             )
         return counted(len(stale), rows)
 

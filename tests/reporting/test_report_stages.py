@@ -1,0 +1,366 @@
+"""The stages of a report through Luigi, on the small shop: completeness, resuming, settings, books."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import luigi
+import pytest
+from support.building import Once
+from support.comparing import Rows, contents, query, result_tables, versions
+from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session, write_database
+
+from pipeline.days import days_of
+from pipeline.parameters import IntervalParameter
+from pipeline.reporting.reconciliation import check_books
+from pipeline.reporting.tasks import Report
+from pipeline.settings import declared_settings
+from pipeline.stage import Stage
+
+DAYS = [str(day) for day in days_of(IntervalParameter().parse(SHOP_INTERVAL))]
+DAY = "2023-08-31"
+FILES = ["channel_phases.csv", "channel_reporting.csv", "reconciliation.json", "unattributed_conversions.csv"]
+OF_CREDIT = ["Attribution", "ChannelCredit", "ConversionBooks", "StoredAttribution", "ChannelReportingTable", "Report"]
+OF_ROWS = ["UndatedRows", "Sessions", "ChannelCosts", "Conversions", "Journeys"]
+
+
+class Shop:
+    """A source database, a data directory, and what ran on them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.mkdir(exist_ok=True)
+        self.database = self.results = folder / "shop.db"
+        self.files = folder / "files"
+        self.monkeypatch = monkeypatch
+        self.made: dict[str, str] = {}
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        for declared in declared_settings().values():
+            monkeypatch.delenv(declared.metadata["env"], raising=False)
+        self.enter()
+
+    def enter(self) -> None:
+        """Make these the places in force."""
+        self.monkeypatch.setenv("DATABASE_URL", f"sqlite:///{self.database}")
+        self.monkeypatch.setenv("DATA_DIR", str(self.files))
+        # InitDatabase says that it is done also where it changes nothing
+        self.monkeypatch.setattr(
+            Stage, "done", lambda stage, message: self.made.update({stage.task_family: message.partition(" in ")[0]})
+        )
+        self.monkeypatch.setattr(Stage, "warn", lambda _, message: self.warnings.append(message))
+        self.monkeypatch.setattr(
+            Stage, "on_failure", lambda _, error: self.errors.append(f"{type(error).__name__}: {error}") or ""
+        )
+
+    def store_elsewhere(self) -> None:
+        self.results = self.database.with_name("results.db")
+        self.monkeypatch.setenv("RESULTS_DATABASE_URL", f"sqlite:///{self.results}")
+
+    def task(self, interval: str = SHOP_INTERVAL, **settings: object) -> Report:
+        return Report(date_interval=interval, **settings)
+
+    def run(self, interval: str = SHOP_INTERVAL, **settings: object) -> dict[str, str]:
+        """The stages that made something, and what they made, in words."""
+        assert self.attempt(interval, **settings) == []
+        assert self.task(interval, **settings).complete()
+        return self.made
+
+    def attempt(self, interval: str = SHOP_INTERVAL, **settings: object) -> list[str]:
+        """The errors of the stages that failed."""
+        self.made.clear()
+        self.errors.clear()
+        luigi.build([self.task(interval, **settings)], local_scheduler=True, log_level="CRITICAL")
+        return self.errors
+
+    def report(self, interval: str = SHOP_INTERVAL, model: str = "ihc-local") -> Path:
+        return self.files / "report" / model / interval
+
+    def books(self, interval: str = SHOP_INTERVAL) -> dict[str, Any]:
+        books: dict[str, Any] = json.loads((self.report(interval) / "reconciliation.json").read_bytes())
+        return books
+
+    def day_files(self, kind: str, day: str = DAY) -> list[Path]:
+        """The files of a day of a kind such as `attribution`."""
+        return sorted((self.files / kind).rglob(f"{day}.parquet"))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Places without a database."""
+    return Shop(tmp_path / "shop", monkeypatch)
+
+
+@pytest.fixture
+def shop(empty: Shop, shop_database: Path) -> Shop:
+    shutil.copy(shop_database, empty.database)
+    return empty
+
+
+@pytest.fixture
+def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: Once, shop_database: Path) -> Shop:
+    """The small shop after a report of `SHOP_INTERVAL`, in a folder of its own."""
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            shop = Shop(folder, patched)
+            shutil.copy(shop_database, shop.database)
+            shop.run()
+
+    made = once("reported by stages", build)
+    shutil.copytree(made, tmp_path / "shop")
+    shop = Shop(tmp_path / "shop", monkeypatch)
+    record = shop.files / "source.json"
+    document = {**json.loads(record.read_bytes()), "source": str(shop.database)}
+    record.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    assert shop.task().complete()
+    return shop
+
+
+def results(shop: Shop) -> dict[str, bytes]:
+    """All files but locks, which say who held them."""
+    return {name: content for name, content in contents(shop.files).items() if not name.startswith("locks/")}
+
+
+def days_made(shop: Shop) -> dict[str, str]:
+    """How many days each stage over days has made."""
+    return {stage: made.split(",")[0] for stage, made in shop.made.items() if " day" in made}
+
+
+class TestCompleteness:
+    def test_a_first_run_makes_everything(self, shop: Shop) -> None:
+        assert not shop.task().complete()
+        assert sorted(shop.run()) == sorted(["InitDatabase", *OF_ROWS, *OF_CREDIT])
+        assert sorted(path.name for path in shop.report().glob("*.*") if path.suffix != ".stamp") == FILES
+        check_books(shop.books())
+        assert shop.books()["conversions"] == query(shop.database, "SELECT count(*) FROM conversions")[0][0]
+        stored = query(shop.results, "SELECT conv_id, sum(ihc) FROM attribution_customer_journey GROUP BY 1")
+        assert len(stored) == shop.books()["attributed"]
+        assert all(ihc == pytest.approx(1, abs=1e-9) for _, ihc in stored)
+        assert ('Bestellung "7", ü',) in {row[:1] for row in stored}
+
+    def test_a_second_run_makes_nothing(self, reported: Shop) -> None:
+        before = (versions(reported.files), result_tables(reported.results))
+        assert reported.run() == {}
+        assert (versions(reported.files), result_tables(reported.results)) == before
+
+    def test_what_is_in_the_tables_is_in_the_report(self, reported: Shop) -> None:
+        with (reported.report() / "channel_reporting.csv").open(encoding="utf-8", newline="") as file:
+            cells = {(row["channel_name"], row["date"]): row for row in csv.DictReader(file)}
+        stored = {row[:2]: row[2:] for row in channels(reported)}
+        assert stored.keys() == cells.keys()
+        for cell, sums in stored.items():
+            assert [float(cells[cell][name]) for name in ("cost", "ihc", "ihc_revenue")] == pytest.approx(sums)
+
+    def test_results_elsewhere_leave_the_source_alone(self, reported: Shop, shop_database: Path) -> None:
+        other = Shop(reported.database.parent / "other", reported.monkeypatch)
+        shutil.copy(shop_database, other.database)
+        before = other.database.read_bytes()
+        other.store_elsewhere()
+        other.run()
+        assert other.database.read_bytes() == before
+        assert result_tables(other.results) == result_tables(reported.results)
+        assert results(other) == results(reported)
+        assert other.run() == {}
+
+    def test_an_interval_without_conversions_has_costs_alone(self, shop: Shop) -> None:
+        shop.run("2023-09-02")
+        books = shop.books("2023-09-02-2023-09-03")
+        assert (books["conversions"], books["ihc"], books["revenue"]) == (0, 0.0, 0.0)
+        assert query(shop.results, "SELECT * FROM attribution_customer_journey") == []
+        assert {date for (date,) in query(shop.results, "SELECT date FROM channel_reporting")} == {"2023-09-02"}
+        assert shop.run("2023-09-02") == {}
+
+    def test_an_interval_within_another_reads_nothing_anew(self, reported: Shop) -> None:
+        before = result_tables(reported.results)["attribution_customer_journey"]
+        assert {*reported.run("2023-08-30-2023-09-01")} == {"UndatedRows", "ChannelReportingTable", "Report"}
+        assert result_tables(reported.results)["attribution_customer_journey"] == before
+        assert reported.run() == {}
+
+
+class TestResuming:
+    @pytest.mark.parametrize("damage", ["deleted", "without stamp"])
+    @pytest.mark.parametrize(
+        ("kind", "rebuilt"),
+        [
+            ("journeys", {"Journeys"}),
+            ("attribution", {"Attribution"}),
+            ("channel_credit", {"ChannelCredit"}),
+            ("conversion_books", {"ConversionBooks"}),
+        ],
+    )
+    def test_a_day_file_that_is_gone_is_made_again_and_nothing_else(
+        self, reported: Shop, kind: str, rebuilt: set[str], damage: str
+    ) -> None:
+        before, tables = results(reported), result_tables(reported.results)
+        (file,) = reported.day_files(kind)
+        (file if damage == "deleted" else file.with_name(f"{file.name}.stamp")).unlink()
+        assert not reported.task().complete()
+        reported.run()
+        assert days_made(reported) == dict.fromkeys(rebuilt, "1 day")
+        assert {*reported.made} == rebuilt
+        assert results(reported) == before
+        assert result_tables(reported.results) == tables
+
+    @pytest.mark.parametrize("kind", ["attribution", "channel_credit", "conversion_books"])
+    def test_a_damaged_day_file_is_named_where_it_is_needed(self, reported: Shop, kind: str) -> None:
+        before = results(reported)
+        (file,) = reported.day_files(kind)
+        file.write_bytes(file.read_bytes()[:-100])
+        for path in reported.report().iterdir():
+            path.unlink()
+        change(reported.results, "DELETE FROM attribution_customer_journey")
+        (error, *_) = reported.attempt()
+        assert error.startswith(f"UnreadableTargetError: {file} is truncated, damaged or not written by this pipeline")
+        file.unlink()
+        reported.run()
+        assert results(reported) == before
+
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_report_file_that_was_changed_is_made_again(self, reported: Shop, name: str) -> None:
+        before = results(reported)
+        (reported.report() / name).write_text("changed by hand\n", encoding="utf-8")
+        assert [*reported.run()] == ["Report"]
+        assert results(reported) == before
+
+    @pytest.mark.parametrize(
+        ("table", "stages"),
+        [
+            ("attribution_customer_journey", ["StoredAttribution", "ChannelReportingTable"]),
+            ("channel_reporting", ["ChannelReportingTable"]),
+        ],
+    )
+    def test_rows_that_were_deleted_come_back(self, reported: Shop, table: str, stages: list[str]) -> None:
+        before = result_tables(reported.results)
+        for sql in (f"DELETE FROM {table} WHERE ihc > 0.9", f"DELETE FROM {table}"):
+            change(reported.results, sql)
+            assert [*reported.run()] == stages
+            assert result_tables(reported.results) == before
+
+    def test_tables_that_were_dropped_come_back(self, reported: Shop) -> None:
+        before = result_tables(reported.results)
+        change(reported.results, "DROP TABLE attribution_customer_journey")
+        reported.run()
+        assert result_tables(reported.results) == before
+
+    def test_only_the_days_that_lack_are_made(self, shop: Shop) -> None:
+        shop.run("2023-08-29-2023-08-31")
+        shop.run()
+        assert {stage: days_made(shop)[stage] for stage in ("Attribution", "StoredAttribution")} == dict.fromkeys(
+            ("Attribution", "StoredAttribution"), "3 days"
+        )
+        found = result_tables(shop.results)
+        at_once = Shop(shop.database.parent / "at once", shop.monkeypatch)
+        shutil.copy(shop.database, at_once.database)
+        for table in found:
+            change(at_once.database, f"DELETE FROM {table}")
+        at_once.run()
+        assert contents(at_once.report()) == contents(shop.report())
+        for table in ("attribution_customer_journey", "channel_reporting", "pipeline_channel_credit"):
+            assert result_tables(at_once.results)[table] == found[table]
+
+
+class TestSettings:
+    def test_another_model_rebuilds_the_credit_alone(self, reported: Shop) -> None:
+        journeys = versions(reported.files / "journeys")
+        assert sorted(reported.run(model="linear")) == sorted(OF_CREDIT)
+        assert versions(reported.files / "journeys") == journeys
+
+    def test_another_window_rebuilds_the_journeys_and_what_follows(self, reported: Shop) -> None:
+        assert {*reported.run(lookback_days=2)} - {"Sessions", "ChannelCosts"} == {"Journeys", *OF_CREDIT}
+
+    def test_a_setting_of_another_model_rebuilds_nothing(self, reported: Shop) -> None:
+        assert reported.run(half_life_hours=1) == {}
+
+    def test_settings_of_how_to_run_rebuild_nothing(self, reported: Shop) -> None:
+        assert reported.run(memory_limit="500MB", retries=1, lock_seconds=5) == {}
+
+    @pytest.mark.parametrize(
+        ("settings", "stages"),
+        [({"model": "linear"}, OF_CREDIT[3:]), ({"lookback_days": 2}, OF_CREDIT[3:])],
+        ids=["model", "window"],
+    )
+    def test_two_settings_have_day_files_of_their_own(
+        self, reported: Shop, settings: dict[str, Any], stages: list[str]
+    ) -> None:
+        kinds = ("journeys", "attribution", "channel_credit", "conversion_books")
+        before = {kind: versions(reported.files / kind) for kind in kinds}
+        rows, report = result_tables(reported.results), contents(reported.report())
+        reported.run(**settings)
+        assert all(before[kind].items() <= versions(reported.files / kind).items() for kind in kinds)
+        assert result_tables(reported.results) != rows
+        # the tables hold one owner's rows: the way back stores them anew, from the day files that are still there
+        assert {*reported.run()} <= {*stages}
+        assert contents(reported.report()) == report
+        same = ("attribution_customer_journey", "channel_reporting", "pipeline_channel_credit")
+        assert all(result_tables(reported.results)[table] == rows[table] for table in same)
+
+
+class TestSources:
+    def test_a_conversion_on_two_days_is_refused_before_a_row_is_stored(self, shop: Shop) -> None:
+        add_rows(shop.database, conversions=[conversion("conv-ties", "ties", "2023-09-01 10:00:00")])
+        (error,) = shop.attempt()
+        assert error.startswith("SourceError: 1 ids stand on more than one day of conversions: conv-ties; correct them")
+        assert query(shop.results, "SELECT * FROM attribution_customer_journey") == []
+
+    def test_a_conversion_on_two_days_of_two_runs_moves_with_a_warning(self, shop: Shop) -> None:
+        shop.run("2023-08-31")
+        first = channels(shop)
+        add_rows(shop.database, conversions=[conversion("conv-ties", "ties", "2023-09-01 10:00:00", 0.1)])
+        assert {"StoredAttribution", "Report"} <= {*shop.run("2023-09-01")}
+        assert (
+            "conversions that were stored for 2023-08-31 are now of other days; the result tables are without the rest "
+            "of 2023-08-31 until a report of it is made again"
+        ) in shop.warnings
+        days = "SELECT DISTINCT conv_date FROM pipeline_conversions"
+        assert query(shop.results, days) == [("2023-09-01",)]
+        assert not shop.task("2023-08-31").complete()
+        assert [*shop.run("2023-08-31")] == ["StoredAttribution", "ChannelReportingTable"]
+        assert query(shop.results, days) == [("2023-08-31",)]
+        assert channels(shop) == first
+
+    def test_every_kind_of_row_set_aside_is_in_the_books(self, empty: Shop) -> None:
+        write_database(
+            empty.database,
+            [
+                session("good", "user", "2023-09-01 10:00:00", "Ads"),
+                session("flag", "user", "2023-09-01 10:30:00", "Ads", (7, 0, 0)),
+                session("earlier", "user", "2023-08-31 10:00:00", "Ads", (7, 0, 0)),
+                session("undated", "user", "2023-09-31 10:00:00", "Ads"),
+                session("dear", "user", "2023-09-01 11:00:00", "Ads"),
+            ],
+            [
+                conversion("fine", "user", "2023-09-01 12:00:00", 10.0),
+                conversion("alone", "nobody", "2023-09-01 12:00:00", 2.0),
+                conversion("minus", "user", "2023-09-01 12:00:00", -4.0),
+                conversion("no user", None, "2023-09-01 12:00:00", 5.5),
+                conversion("no amount", "user", "2023-09-01 12:00:00", "much"),
+                conversion("undated", "user", "soon 12:00:00", 100.0),
+            ],
+            [("good", 1.0), ("flag", 2.0), ("earlier", 4.0), ("dear", -8.0), ("undated", 16.0)],
+        )
+        interval = "2023-09-01-2023-09-02"
+        (error, *_) = empty.attempt(interval)
+        assert "BadRowsError" in error
+        empty.run(interval, bad_rows="set-aside")
+        books = empty.books(interval)
+        check_books(books)
+        assert {name: books[name] for name in ("conversions", "attributed", "without_sessions", "input_rejects")} == {
+            "conversions": 5,
+            "attributed": 1,
+            "without_sessions": 1,
+            "input_rejects": 3,
+        }
+        assert (books["attributed_revenue"], books["revenue"] - books["unattributed_revenue"]) == (10.0, 10.0)
+        assert books["cost"] == 1.0
+        assert books["set_aside"] == {"conversions": 3, "sessions": 2, "session_costs": 1, "cost_of_sessions": 6.0}
+        assert books["rows_without_a_day"]["conversions"] == 1
+        assert books["rows_without_a_day"]["session_sources"] == 1
+        assert empty.run(interval, bad_rows="set-aside") == {}
+
+
+def channels(shop: Shop) -> Rows:
+    return sorted(query(shop.results, "SELECT * FROM channel_reporting"))
