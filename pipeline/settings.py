@@ -31,7 +31,9 @@ SECRETS = ("IHC_API_KEY", "IHC_API_KEY_FILE")
 _RETIRED = {"IHC_PACK_DAYS": "the journeys of an interval are always packed together"}
 _OLD_SECTIONS = {
     **{name: name for name in ("database", "files", "input", "journeys", "api", "training")},
-    "attribution": "model", "comparison_models": "model", "engine": "run",
+    "attribution": "model",
+    "comparison_models": "model",
+    "engine": "run",
 }
 """Where the settings of an earlier version's luigi.cfg are now; its names are common, and may be somebody else's."""
 

@@ -13,7 +13,7 @@ from pipeline.source.schema import SOURCE_TABLES
 from targets.database import Database
 from targets.files import Files
 
-_RECORD = "source.json"
+RECORD = "source.json"
 _REMEMBERED = 20  # conversions by which a database is known again
 _IDS = pa.schema([("conv_id", pa.binary())])
 
@@ -35,15 +35,15 @@ def belongs_to(files: Files, source: Database) -> bool:
     Raises `SourceError` if it is another one's: of another name, or with none of the conversions that are remembered.
     """
     try:
-        record = json.loads(files.read(_RECORD))
+        record = json.loads(files.read(RECORD))
         name, remembered = record["source"], [*record.get("conversions", ())]  # which an earlier version did not write
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(
-            f"{files.where(_RECORD)} is damaged; delete it if {files.where('')} holds files of {source.name}"
+            f"{files.where(RECORD)} is damaged; delete it if {files.where('')} holds files of {source.name}"
         ) from error
-    moved = f"(if the database is the same, delete {files.where(_RECORD)})"
+    moved = f"(if the database is the same, delete {files.where(RECORD)})"
     if name != source.name:
         raise SourceError(
             f"{files.where('')} holds files of {name}, not of {source.name}; set DATA_DIR to another folder {moved}"
@@ -66,7 +66,7 @@ def claim(files: Files, source: Database) -> None:
     """
     if not belongs_to(files, source):
         record: dict[str, Any] = {"source": source.name, "conversions": _some_conversions(source)}
-        files.write(_RECORD, (json.dumps(record) + "\n").encode())
+        files.write(RECORD, (json.dumps(record) + "\n").encode())
 
 
 def _some_conversions(source: Database) -> list[str]:

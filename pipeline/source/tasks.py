@@ -29,8 +29,8 @@ from pipeline.stage import IntervalStage, Part, Stage, counted
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget, JsonTarget
 
-_looked_at: dict[tuple[str, Hashable, Hashable], bool] = {}
-"""Whether a source and its result tables, of these versions, were in order: asked many times a run."""
+_looked_at: dict[tuple[str, *tuple[Hashable, ...]], bool] = {}
+"""Whether a source, its result tables and its record, of these versions, were in order: asked many times a run."""
 
 
 class InitDatabase(Stage):
@@ -52,17 +52,18 @@ class InitDatabase(Stage):
         """Check first, so that a run on a wrong source ends before anything is written."""
         source, results = self.places.source(), self.places.results()
         prepare.check_source(source)
-        prepare.claim(self.files, source)
-        results.create()
-        with results.connect() as connection, connection.transaction():
-            result_tables.create(connection)
+        with self.alone():  # of two sources that claim a new data directory at once, one gets it
+            prepare.claim(self.files, source)
+            results.create()
+            with results.connect() as connection, connection.transaction():
+                result_tables.create(connection)
         self.done(f"result tables in {results.name}")
 
     def stale(self) -> dict[Part, str]:
         """The one thing to do, unless everything is in place. Raises `SourceError` for another source's directory."""
         source, results = self.places.source(), self.places.results()
-        key = (str(self.places), source.version(), results.version())
-        if key not in _looked_at or not self.files.version("source.json"):
+        key = (str(self.places), source.version(), results.version(), self.files.version(prepare.RECORD))
+        if key not in _looked_at:
             _looked_at.clear()
             _looked_at[key] = (
                 prepare.belongs_to(self.files, source) and results.exists() and result_tables.are_ready(results)

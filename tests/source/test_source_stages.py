@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from luigi.date_interval import Custom
 from source_cases import costs_of, make
 from support.databases import add_rows, change, conversion, session, write_database
 
-from pipeline.errors import BadRowsError, IntervalError, SourceError
+from pipeline.errors import BadRowsError, IntervalError, LockedError, SourceError
 from pipeline.places import Places
 from pipeline.source.extract import Extract
 from pipeline.source.repeated import refuse_repeated
@@ -323,6 +324,23 @@ class TestInitDatabase:
         assert make(stage_of(InitDatabase)) == ["InitDatabase"]
         change(path, "DROP TABLE channel_reporting")
         assert make(stage_of(InitDatabase)) == ["InitDatabase"]
+
+    def test_a_data_directory_that_another_source_has_taken_is_not_in_order(
+        self, stage_of: StageOf, path: Path, data: Path, tmp_path: Path
+    ) -> None:
+        make(stage_of(InitDatabase))
+        assert stage_of(InitDatabase).complete()
+        (data / "source.json").write_text(json.dumps({"source": str(tmp_path / "other.db"), "conversions": []}))
+        assert not stage_of(InitDatabase).complete()
+        with pytest.raises(
+            SourceError, match=rf"^{data} holds files of {tmp_path / 'other.db'}, not of {path}; set DATA"
+        ):
+            make(stage_of(InitDatabase))
+
+    def test_one_run_at_a_time_claims_a_data_directory(self, stage_of: StageOf) -> None:
+        stage = stage_of(InitDatabase, lock_seconds=0)
+        with stage.alone(), pytest.raises(LockedError):
+            stage.run()
 
     def test_rows_that_come_and_go_are_the_same_database(self, stage_of: StageOf, path: Path) -> None:
         make(stage_of(InitDatabase))
