@@ -41,9 +41,10 @@ def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
     rows, bad, absent = _rows([of.conversion_id for of in values], [of.session_id for of in values], asked)
     shares = np.full((len(PHASES), len(asked.session_ids) + 1), np.nan)  # the last column: what nobody asked for
-    answered = ([getattr(of, phase) for of in values] for phase in PHASES)
-    for of_phase, numbers in zip(shares, answered, strict=True):
-        of_phase[rows] = numbers
+    shares[0, rows] = [of.initializer for of in values]
+    shares[1, rows] = [of.holder for of in values]
+    shares[2, rows] = [of.closer for of in values]
+    shares[3, rows] = [of.ihc for of in values]
     shares = shares[:, :-1]
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)

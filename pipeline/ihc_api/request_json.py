@@ -59,6 +59,7 @@ class WireJourneys:
         conv_id: of each journey, text.
         columns: of each session, journeys one after the other: id, UTC epoch seconds, number of its ending.
         endings: every end that the JSON of a session has: its channel and flags.
+        has_plain_ids: whether every id is the same between the quotes of a JSON string.
 
     """
 
@@ -66,6 +67,7 @@ class WireJourneys:
     conv_id: pa.StringArray
     columns: Sequence[pa.Array]
     endings: pa.StringArray
+    has_plain_ids: bool
 
     @classmethod
     def of(cls, journeys: pa.Table) -> WireJourneys:
@@ -82,11 +84,13 @@ class WireJourneys:
             journeys[flag].to_numpy() for flag in ("holder_engagement", "closer_engagement", "impression_interaction")
         )
         endings, ending = _endings(journeys["channel_name"], [holder, closer, conversion, impression])
+        conv_id, session_id = journeys["conv_id"].filter(pa.array(is_first)), journeys["session_id"]
         return cls(
             lengths=lengths,
-            conv_id=journeys["conv_id"].filter(pa.array(is_first)).combine_chunks(),
-            columns=[*(journeys[name].combine_chunks() for name in ("session_id", "session_time")), ending],
+            conv_id=conv_id.combine_chunks(),
+            columns=[session_id.combine_chunks(), journeys["session_time"].combine_chunks(), ending],
             endings=endings,
+            has_plain_ids=not any(map(_needs_escaping, (conv_id, session_id))),
         )
 
     def __len__(self) -> int:
@@ -113,11 +117,13 @@ class WireJourneys:
         """
         lengths, rows = self.lengths[journeys], self._rows(journeys)
         session_id, session_time, ending = (column.take(rows) for column in self.columns)
-        conv_id = _escaped(self.conv_id.take(pa.array(journeys)))
+        conv_id = self.conv_id.take(pa.array(journeys))
+        if not self.has_plain_ids:
+            conv_id, session_id = _escaped(conv_id), _escaped(session_id)
         heads = pc.binary_join_element_wise('{"conversion_id":"', conv_id, '","session_id":"', "")
         objects = pc.binary_join_element_wise(
             heads.take(pa.array(np.repeat(np.arange(len(journeys)), lengths))),
-            _escaped(session_id),
+            session_id,
             '","timestamp":"',
             session_time.cast(pa.timestamp("s")).cast(pa.string()),
             self.endings.take(ending),
@@ -190,10 +196,12 @@ def spans(starts: Numbers, lengths: Numbers) -> Numbers:
     return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
 
 
+def _needs_escaping(ids: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py())
+
+
 def _escaped(ids: pa.Array) -> pa.Array:
     """`ids` as they stand between the quotes of a JSON string."""
-    if not pc.any(pc.match_substring_regex(ids, _NEEDS_ESCAPING)).as_py():
-        return ids
     return pa.array([_json_text(value) for value in ids.to_pylist()], pa.string())
 
 
