@@ -90,8 +90,8 @@ class StoredAttribution(TableStage):
         if moved:
             left = ", ".join(moved)
             self.warn(
-                f"conversions that were stored for {left} are now of other days; the result tables are without the rest "
-                f"of {left} until a report of it is made again"
+                f"conversions that were stored for {left} are now of other days; the result tables are without the "
+                f"rest of {left} until a report of it is made again"
             )
         return counted(len(stale), rows)
 
