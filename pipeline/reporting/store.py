@@ -44,9 +44,11 @@ CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id ORDE
 """
 _DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM temp.{_INCOMING})"
 _OUTDATED = -1  # rows of `channel_reporting` until it is recomputed
-_ROWS_OF_DAYS = (
-    f"SELECT conv_date, count(*) AS found FROM {CONVERSION_DAYS} JOIN {ATTRIBUTION} USING (conv_id) GROUP BY 1"
-)
+_ROWS_OF_DAYS = f"""
+SELECT conv_date, sum(rows) AS found
+FROM (SELECT conv_id, count(*) AS rows FROM {ATTRIBUTION} GROUP BY conv_id) JOIN {CONVERSION_DAYS} USING (conv_id)
+GROUP BY conv_date
+"""
 
 _CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
 _CONV_DATE = pa.schema([("conv_date", pa.string())])
