@@ -286,6 +286,11 @@ class TestCorrectedDates:
             self.refuse(stage_of(Conversions))
 
 
+def test_no_files_hold_no_id_twice(stage_of: StageOf) -> None:
+    with sql_session(stage_of(Sessions).files, "1GB") as connection:
+        refuse_repeated(connection, [], "session_id", "session_sources")
+
+
 class TestUndatedRows:
     def test_there_are_none(self, stage_of: StageOf, caplog: pytest.LogCaptureFixture) -> None:
         make(stage_of(UndatedRows))

@@ -93,6 +93,13 @@ def test_rows_of_other_days_take_no_memory(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+def test_batches_without_rows_are_nothing(tmp_path: Path) -> None:
+    empty = pa.RecordBatch.from_pylist([], schema=SCHEMA)
+    some = [empty, *batches([(1, "a")], 10), empty]
+    ((_, found),) = split_by_day(iter(some), "date", [FIRST + dt.timedelta(days=1)], tmp_path, 0)
+    assert one_table(found, SCHEMA)["id"].to_pylist() == ["a"]
+
+
 def test_no_rows_at_all(tmp_path: Path) -> None:
     assert split([], [2, 1], tmp_path, memory=0) == {1: [], 2: []}
 

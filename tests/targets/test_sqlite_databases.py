@@ -130,6 +130,21 @@ def test_create_makes_an_empty_database_once(tmp_path: Path) -> None:
     assert names(database) == ["kept"]
 
 
+def test_a_database_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    database = open_file(tmp_path / "file" / "results.db")
+    with pytest.raises(DatabaseError, match=rf"^the database {tmp_path}/file/results\.db cannot be created: "):
+        database.create()
+
+
+def test_a_path_that_no_file_can_have_is_no_database(tmp_path: Path) -> None:
+    database = open_file(tmp_path / ("x" * 300))
+    assert not database.exists()
+    assert database.version()
+    with pytest.raises(DatabaseError, match=r"^there is no database "):
+        names(database)
+
+
 @pytest.mark.parametrize("name", ["with space.db", "q?mode=ro.db", "h#ash.db", "per%20cent.db", "größe &=+;.db"])
 def test_any_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
