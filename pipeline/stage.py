@@ -8,6 +8,7 @@ writing each whole before it goes on, so that whatever ends a run, the next one 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import os
 import secrets
@@ -243,7 +244,7 @@ class Stage(luigi.Task):
 
     # Telling
 
-    @property
+    @functools.cached_property
     def files(self) -> Files:
         """The data directory."""
         return self.places.files()

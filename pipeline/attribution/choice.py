@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.attribution.models.redistribution import Redistribution, redistribute
 from pipeline.model_options import ModelOptions
-from targets.files import Files
+from targets.files import Files, LocalFiles
 from targets.fingerprint import fingerprint
 
 
@@ -52,18 +52,38 @@ class ModelChoice:
 
     def identity(self) -> Mapping[str, Any]:
         """What, beside the journeys, decides the credit that the model gives. Raises `ModelError`, `SettingsError`."""
-        if not self.is_api:
-            return self.load().fingerprint
+        return self._loaded().identity
+
+    def folder(self) -> str:
+        """The name of a folder for whatever this choice gives. Raises as `identity` does."""
+        return self._loaded().folder
+
+    def load(self) -> EmbeddedModel:
+        """The embedded model. Raises `ModelError`, `SettingsError`; `ModelError` for the API, which is none."""
+        return self._loaded().model or load_model(self.name, self.conv_type_id)
+
+    def _loaded(self) -> _Loaded:
+        """All that follows from the choice, found out anew where a file has changed that it depends on."""
+        moved = Path(self.redistribution_file).absolute() if self.redistribution_file else None
+        versions = (
+            self.files.version(f"models/{self.conv_type_id}.json"),
+            self.files.version(f"models/{self.conv_type_id}.json.stamp"),
+            moved and LocalFiles(moved.parent).version(moved.name),
+        )
+        known = _known.get(self)
+        if known is None or known.versions != versions:
+            model = None if self.is_api else self._embedded_model()
+            identity = model.fingerprint if model else self._identity_of_api()
+            folder = f"{self.name}-{fingerprint(identity)[:6]}"
+            known = _known[self] = _Loaded(versions, model, identity, folder)
+        return known
+
+    def _identity_of_api(self) -> dict[str, Any]:
         moved = self.redistribution
         asked = {"model": IHC_API, "endpoint": self.api_url, "conv_type_id": self.conv_type_id}
         return asked if moved is None else {**asked, "redistribution": moved.wire().decode()}
 
-    def folder(self) -> str:
-        """A folder of its own for whatever gives other credit. Raises as `identity` does."""
-        return f"{self.name}-{fingerprint(self.identity())[:6]}"
-
-    def load(self) -> EmbeddedModel:
-        """The embedded model. Raises `ModelError`, `SettingsError`."""
+    def _embedded_model(self) -> EmbeddedModel:
         loaded = load_model(self.name, self.conv_type_id, self.options, self.files)
         moved, parameters = self.redistribution, self.parameters
         if moved is None or parameters is None:
@@ -74,3 +94,17 @@ class ModelChoice:
             return redistribute(loaded.credit(journeys), journeys, moved, weights)
 
         return EmbeddedModel(credit, {**loaded.fingerprint, "redistribution": moved.wire().decode()})
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What follows from a choice while the files that it depends on have these versions."""
+
+    versions: tuple[Hashable, ...]
+    model: EmbeddedModel | None
+    identity: Mapping[str, Any]
+    folder: str
+
+
+_known: dict[ModelChoice, _Loaded] = {}
+"""Asked for hundreds of times a run."""

@@ -22,10 +22,11 @@ from pipeline.command.early_end import early_end
 from pipeline.command.luigi_defaults import exit_code
 from pipeline.command.remote_scheduler import CommandScheduler, UnreachableSchedulerError
 from pipeline.command.same_command import AlreadyRunningError, alone
-from pipeline.errors import PipelineError
+from pipeline.days import refuse_unfinished
+from pipeline.errors import IntervalError, PipelineError
 from pipeline.parameters import SettingParameter
 from pipeline.settings import check_configuration, doubtful_names, setting_in_force, settings_in_force
-from pipeline.stage import Stage
+from pipeline.stage import IntervalStage, Stage
 from targets.errors import TargetError
 
 logger = logging.getLogger("luigi-interface.pipeline")
@@ -54,6 +55,8 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
             _end([_KWARGS.sub("", str(error))], exit_code("unhandled_exception"))
         label = getattr(task, "label", task.task_family)
         code = exit_code("task_failed")
+        if isinstance(task, IntervalStage):
+            _refuse_unfinished(task, code)
 
         def last_words(reason: str) -> str:
             lines = [*causes.gathered(), f"{label}: {reason}; what was built stays, run again to go on"]
@@ -65,6 +68,8 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
                     stack.enter_context(alone(task))
                 stack.enter_context(early_end(seconds, last_words, code))
                 result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
+            except TargetError as error:
+                _end([f"{label}: {error}"], code)
             except AlreadyRunningError as error:
                 logger.error("%s: %s", label, error)  # noqa: TRY400 - no traceback
                 raise
@@ -77,6 +82,14 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
         _end([*gathered], max(gathered.values()))
     _say([*gathered])
     return result
+
+
+def _refuse_unfinished(task: IntervalStage, code: int) -> None:
+    """End with one line, before anything is built, for an interval that every stage would refuse."""
+    try:
+        refuse_unfinished(task.date_interval)
+    except IntervalError as error:
+        _end([f"{task.label}: {error}"], code)
 
 
 def _check_settings(module_of: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ class AlreadyRunningError(PidLockAlreadyTakenExit):  # Luigi ends with the code 
 
 @contextmanager
 def alone(task: Any) -> Iterator[None]:  # noqa: ANN401 - any task
-    """Hold the lock of a task with its settings for the block. Raises `AlreadyRunningError`.
+    """Hold the lock of a task with its settings for the block. Raises `AlreadyRunningError`, `UnwritableTargetError`.
 
     The lock leaves nothing behind, nor a data directory that was made for it alone.
     """
@@ -31,11 +31,7 @@ def alone(task: Any) -> Iterator[None]:  # noqa: ANN401 - any task
     name = f"command-{fingerprint(settings)[:16]}.lock"
     is_new = not folder.exists()
     with ExitStack() as lock:
-        try:
-            holder = lock.enter_context(files.lock(name, f"process {os.getpid()}"))
-        except OSError:
-            holder = None  # the stages say what is wrong with the data directory
-        if holder:
+        if holder := lock.enter_context(files.lock(name, f"process {os.getpid()}")):
             raise AlreadyRunningError(f"the same command is running ({holder}); wait for its end")
         try:
             yield

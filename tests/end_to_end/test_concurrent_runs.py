@@ -12,6 +12,7 @@ from support.running import LOCAL, Started, Workplace
 from support.servers import luigid
 
 ALREADY_RUNNING = 10
+MOST_TASKS = 15
 FIRST, SECOND = "2023-08-29-2023-09-02", "2023-08-30-2023-09-03"
 
 
@@ -33,18 +34,20 @@ def assert_whole(place: Workplace, undisturbed: Workplace) -> None:
 
 def test_identical_commands_at_once(shop: Workplace, undisturbed: Workplace, scheduler: tuple[str, ...]) -> None:
     shop.scheduler = scheduler
-    # without Luigi's lock, as from two machines or two users
-    assert_each_ends([shop.start_report(SHOP_INTERVAL, "--no-lock") for _ in range(2)])
+    # without the lock of the command, as from two machines
+    runs = [shop.start_report(SHOP_INTERVAL, "--no-lock") for _ in range(2)]
+    for run in runs:
+        run.end().succeeded()
     assert_whole(shop, undisturbed)
 
 
-def test_identical_commands_under_luigis_lock(shop: Workplace, undisturbed: Workplace) -> None:
+def test_identical_commands_under_their_lock(shop: Workplace, undisturbed: Workplace) -> None:
     assert_each_ends([shop.start_report(SHOP_INTERVAL) for _ in range(2)])
     assert_whole(shop, undisturbed)
 
 
 def test_the_same_command_in_two_folders(shop: Workplace, tmp_path: Path) -> None:
-    # Luigi's lock goes by the command alone, but settings in the environment make these two different jobs
+    # one command, but the settings in the environment make these two different jobs
     other = shop.copy(tmp_path / "other")
     other.environment["TMPDIR"] = shop.environment["TMPDIR"]
     for run in [place.start_report("2023-08-30") for place in (shop, other)]:
@@ -75,18 +78,20 @@ def test_several_workers_and_what_the_dashboard_shows(shop: Workplace, undisturb
     with luigid(tmp_path / "luigid") as server:
         shop.scheduler = server.options
         shop.report(SHOP_INTERVAL, "--workers", "2").succeeded()
-        tasks = {(task["name"], task["params"].get("day")): task for task in server.tasks().values()}
+        tasks = {task["name"]: task for task in server.tasks().values()}
     assert_whole(shop, undisturbed)
 
     assert {task["status"] for task in tasks.values()} == {"DONE"}
-    rows = query(shop.database, "SELECT count(*) FROM session_sources WHERE event_date = '2023-08-30'")[0][0]
-    sessions = tasks["Sessions", "2023-08-30"]
-    assert (sessions["status_message"], sessions["progress_percentage"]) == (f"{rows:,} rows", 100)
+    assert len(tasks) <= MOST_TASKS
+    (rows,) = query(shop.database, "SELECT count(*) FROM session_sources")[0]
+    sessions = tasks["Sessions"]
+    assert sessions["status_message"].startswith(f"6 days, {rows:,} rows in ")
+    assert sessions["progress_percentage"] == 100
     assert [
         name for name, task in tasks.items() if not task["status_message"] or task["progress_percentage"] != 100
     ] == []
     settings = {"model": "ihc-local", "lookback_days": "0", "max_sessions": "3000", "conv_type_id": "default"}
-    assert settings.items() <= tasks["Attribution", "2023-08-30"]["params"].items()
+    assert settings.items() <= tasks["Attribution"]["params"].items()
 
 
 @pytest.mark.parametrize("delay", ["2", "6"], ids=["while the rerun works", "while the rerun waits"])
@@ -95,7 +100,7 @@ def test_rerun_after_a_kill_under_luigid(shop: Workplace, undisturbed: Workplace
     with luigid(tmp_path / "luigid", worker_disconnect_delay=delay) as server:
         shop.scheduler = server.options
         killed = shop.start_report(SHOP_INTERVAL)
-        killed.lines_of_log(12)
+        killed.lines_of_log(5)
         killed.kill()
         killed.end()
         shop.report(SHOP_INTERVAL).succeeded()
@@ -107,7 +112,7 @@ def test_failed_stage_is_one_line_on_the_dashboard(shop: Workplace, tmp_path: Pa
     with luigid(tmp_path / "luigid") as server:
         shop.scheduler = server.options
         assert shop.report("2023-08-30").code == 30
-        failed = [task_id for task_id, task in server.tasks().items() if task["status"] == "FAILED"]
+        failed = [task_id for task_id, task in server.tasks().items() if task["status"] == "DISABLED"]
         errors = [server.call("fetch_error", task_id=task_id)["error"] for task_id in failed]
     (error,) = errors
     assert "conv-early (revenue" in error

@@ -14,7 +14,7 @@ from support.running import Workplace
 
 
 @pytest.mark.parametrize(
-    ("seed", "workers", "stages_between"), [(1, 1, 8), (2, 2, 11)], ids=["one worker", "two workers"]
+    ("seed", "workers", "stages_between"), [(1, 1, 4), (2, 2, 5)], ids=["one worker", "two workers"]
 )
 def test_reruns_after_kills_leave_what_an_undisturbed_run_does(
     shop: Workplace, undisturbed: Workplace, seed: int, workers: int, stages_between: int
@@ -38,8 +38,7 @@ def assert_undisturbed(place: Workplace, undisturbed: Workplace) -> None:
 
 
 def test_rerun_removes_what_killed_writers_left(reported_shop: Workplace, undisturbed: Workplace) -> None:
-    for written in ("journeys/2023-08-31.parquet", "report/ihc-local/" + SHOP_INTERVAL + "/channel_reporting.csv"):
-        file = reported_shop.files / written
+    for file in (reported_shop.day_file("journeys", "2023-08-31"), reported_shop.report_file(SHOP_INTERVAL)):
         Path(f"{file.parent}/.{file.name}.0123456789ab.tmp").write_bytes(file.read_bytes()[:100])
         file.unlink()
     reported_shop.report(SHOP_INTERVAL).succeeded()

@@ -6,20 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
-from support.comparing import contents, query, read_report, result_tables, versions
+from support.comparing import contents, days_written, query, read_report, result_tables, versions
 from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session
 from support.running import Workplace
 
 EXTRACTS = ("sessions", "conversions")
 DAILY_OF_SOURCE = {"Sessions", "Conversions", "ChannelCosts"}
-OF_THE_REPORT = {
-    "ChannelReport",
-    "ChannelPhases",
-    "Reconciliation",
-    "UnattributedConversions",
-    "ChannelReportingTable",
-    "Report",
-}
+OF_THE_CREDIT = {"ChannelCredit", "ConversionBooks", "StoredAttribution", "ChannelReportingTable", "Report"}
 
 
 def test_overlapping_interval_extracts_only_the_days_it_lacks(shop: Workplace, undisturbed: Workplace) -> None:
@@ -27,12 +20,11 @@ def test_overlapping_interval_extracts_only_the_days_it_lacks(shop: Workplace, u
     before = versions(shop.files)
     second = shop.report(SHOP_INTERVAL).succeeded()
 
-    days = [stage for stage in first.built + second.built if stage.split()[0] == "Sessions"]
-    assert len(days) == len(set(days)) == 6
-    assert {stage.split()[1] for stage in second.built if stage.startswith(("Sessions", "Conversions"))} == {
-        "2023-09-01",
-        "2023-09-02",
-    }
+    after = versions(shop.files)
+    assert {"Sessions", "Conversions"} <= first.kinds_built & second.kinds_built
+    assert days_written({}, before, "sessions") == ["2023-08-28", "2023-08-29", "2023-08-30", "2023-08-31"]
+    for folder in (*EXTRACTS, "channel_costs"):
+        assert days_written(before, after, folder) == ["2023-09-01", "2023-09-02"]
     kept = {name: version for name, version in versions(shop.files).items() if name.startswith(EXTRACTS)}
     assert {name: version for name, version in before.items() if name in kept}.items() <= kept.items()
     assert result_tables(shop.database)["channel_reporting"] == result_tables(undisturbed.database)["channel_reporting"]
@@ -41,16 +33,17 @@ def test_overlapping_interval_extracts_only_the_days_it_lacks(shop: Workplace, u
 def test_look_back_rebuilds_journeys_and_what_follows_and_back(reported_shop: Workplace) -> None:
     files, tables = contents(reported_shop.files), result_tables(reported_shop.database)
     extracts = {name: version for name, version in versions(reported_shop.files).items() if name.startswith(EXTRACTS)}
-    rebuilt = {"Journeys", "Attribution", "StoredAttribution", *OF_THE_REPORT}
+    rebuilt = {"Journeys", "Attribution", *OF_THE_CREDIT}
 
     shorter = reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded()
     # the window reaches back to a day that was extracted already
     assert shorter.kinds_built == rebuilt
     assert contents(reported_shop.files) != files
 
+    # journeys and credit of other settings are in other folders; tables and report hold one
     back = reported_shop.report(SHOP_INTERVAL).succeeded()
-    assert back.kinds_built == rebuilt
-    assert contents(reported_shop.files) == files
+    assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable", "Report"}
+    assert {name: content for name, content in contents(reported_shop.files).items() if name in files} == files
     assert result_tables(reported_shop.database) == tables
     now = versions(reported_shop.files)
     assert {name: now[name] for name in extracts} == extracts
@@ -61,7 +54,7 @@ def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplac
     before = versions(reported_shop.files)
 
     other = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch").succeeded()
-    assert other.kinds_built == {"Attribution", "StoredAttribution", *OF_THE_REPORT}
+    assert other.kinds_built == {"Attribution", *OF_THE_CREDIT}
     lasts = query(reported_shop.database, "SELECT count(*) FROM attribution_customer_journey WHERE ihc = 1.0")
     assert lasts == query(reported_shop.database, "SELECT count(DISTINCT conv_id) FROM attribution_customer_journey")
     now = versions(reported_shop.files)
@@ -69,7 +62,7 @@ def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplac
 
     # the files of the first model are still right, the tables hold one model
     back = reported_shop.report(SHOP_INTERVAL).succeeded()
-    assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable", "Report"}
+    assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable"}
     assert {name: content for name, content in contents(reported_shop.files).items() if name in files} == files
     assert result_tables(reported_shop.database) == tables
 
@@ -100,15 +93,15 @@ def test_restated_days_rebuild_what_depends_on_them(reported_shop: Workplace) ->
 
     for folder in EXTRACTS:
         (reported_shop.files / folder / "2023-08-31.parquet").unlink()
+    before = versions(reported_shop.files)
     outcome = reported_shop.report(SHOP_INTERVAL).succeeded()
-    restated = [stage for stage in outcome.built if stage.partition(" ")[0] in DAILY_OF_SOURCE]
-    assert sorted(restated) == [f"{kind} 2023-08-31" for kind in sorted(DAILY_OF_SOURCE)]
+    after = versions(reported_shop.files)
+    assert outcome.kinds_built == {"Journeys", "Attribution", *DAILY_OF_SOURCE, *OF_THE_CREDIT}
+    for folder in (*EXTRACTS, "channel_costs"):
+        assert days_written(before, after, folder) == ["2023-08-31"]
     # without a limit of the look-back, the journeys of later days may reach the restated one
-    assert {stage.partition(" ")[2] for stage in outcome.built if "Journeys" in stage or "Attribution" in stage} == {
-        "2023-08-31",
-        "2023-09-01",
-        "2023-09-02",
-    }
+    assert days_written(before, after, "journeys") == ["2023-08-31", "2023-09-01", "2023-09-02"]
+    assert days_written(before, after, "attribution") == ["2023-08-31"]
     assert_same_as_fresh(reported_shop)
 
 
@@ -136,13 +129,14 @@ def test_what_was_changed_or_dropped_by_hand_is_made_anew(reported_shop: Workpla
 
 
 def test_damaged_file_is_named_with_the_remedy(reported_shop: Workplace) -> None:
-    file = reported_shop.files / "journeys" / "2023-08-30.parquet"
+    file = reported_shop.day_file("journeys", "2023-08-30")
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
+    shutil.rmtree(reported_shop.files / "attribution")
     outcome = reported_shop.report(SHOP_INTERVAL)
-    assert outcome.code == 35
+    assert outcome.code == 30
     assert "Traceback" not in outcome.text
-    assert any(str(file) in error and "move it away" in error for error in outcome.errors)
+    assert any(str(file) in error and "delete it" in error for error in outcome.errors)
 
     file.unlink()
     reported_shop.report(SHOP_INTERVAL).succeeded()
@@ -153,7 +147,7 @@ def test_data_directory_of_another_source_is_refused(reported_shop: Workplace) -
     shutil.copy(reported_shop.database, reported_shop.folder / "other.db")
     before, other = versions(reported_shop.files), (reported_shop.folder / "other.db").read_bytes()
     outcome = reported_shop.report(SHOP_INTERVAL, DATABASE_URL="sqlite:///other.db")
-    assert outcome.code == 35
+    assert outcome.code == 30
     assert "Traceback" not in outcome.text
     (error,) = set(outcome.errors)
     for named in (str(reported_shop.database), str(reported_shop.folder / "other.db"), "DATA_DIR", "source.json"):

@@ -27,8 +27,7 @@ def test_an_api_that_stays_down_ends_the_run(shop: Workplace) -> None:
     )
     assert outcome.code == 30
     assert time.monotonic() - started < 60
-    of_days = [line for line in outcome.errors if "gave no usable answer" in line]
-    assert 1 <= len(of_days) <= 5
+    assert len([line for line in outcome.errors if "gave no usable answer" in line]) == 1
 
 
 def test_a_scheduler_that_cannot_be_reached_is_one_line_within_seconds_whatever_proxy_there_is(shop: Workplace) -> None:
@@ -58,7 +57,7 @@ def test_a_scheduler_that_goes_away_is_said_without_a_traceback_and_the_rerun_co
     (shop.folder / "luigi.cfg").write_text("[core]\nrpc-retry-wait = 1\n")
     with luigid(tmp_path / "scheduler") as scheduler:
         run = Workplace(shop.folder, scheduler=scheduler.options).start_report(SHOP_INTERVAL)
-        run.lines_of_log(8)
+        run.lines_of_log(3)
     outcome = run.end()
     assert outcome.code == 25
     assert "does not answer" in outcome.text

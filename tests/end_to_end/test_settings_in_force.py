@@ -28,7 +28,9 @@ def place(tmp_path: Path) -> Workplace:
 
 def test_luigi_cfg_is_found_from_anywhere(place: Workplace, tmp_path: Path) -> None:
     config = tmp_path / "elsewhere.cfg"
-    config.write_text(f"[database]\nurl = sqlite:///{place.database}\n[files]\ndata_dir = {place.files}\n")
+    config.write_text(
+        f"[attribution.database]\nurl = sqlite:///{place.database}\n[attribution.files]\ndata_dir = {place.files}\n"
+    )
     elsewhere = Workplace(tmp_path / "elsewhere")
     settings = {"DATABASE_URL": None, "DATA_DIR": None, "LUIGI_CONFIG_PATH": str(config)}
     elsewhere.report(DAY, **settings).succeeded()
@@ -37,7 +39,9 @@ def test_luigi_cfg_is_found_from_anywhere(place: Workplace, tmp_path: Path) -> N
 
 
 def test_environment_wins_over_luigi_cfg_and_the_command_line_over_both(place: Workplace) -> None:
-    (place.folder / "luigi.cfg").write_text("[journeys]\nlookback_days = 30\n[attribution]\nmodel = last-touch\n")
+    (place.folder / "luigi.cfg").write_text(
+        "[attribution.journeys]\nlookback_days = 30\n[attribution.model]\nmodel = last-touch\n"
+    )
     place.report(DAY, "--max-sessions", "2", SESSION_LOWER_LIMIT_DATE="1", MAX_SESSIONS="1").succeeded()
     stored = query(place.database, "SELECT session_id, ihc FROM attribution_customer_journey ORDER BY 1")
     assert stored == [("s-11", 0.0), ("s-12", 1.0)]

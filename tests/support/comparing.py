@@ -23,20 +23,27 @@ Rows = list[tuple[Any, ...]]
 
 def contents(files: Path, *, without: Sequence[str] = ("source.json",)) -> dict[str, bytes]:
     """Every result file by its path in the data directory; `source.json` alone may hold a path of the machine."""
-    return {
-        str(path.relative_to(files)): path.read_bytes()
-        for path in sorted(files.rglob("*"))
-        if path.is_file() and path.name not in without
-    }
+    return {name: (files / name).read_bytes() for name in _names(files) if Path(name).name not in without}
 
 
 def versions(files: Path) -> dict[str, tuple[int, int]]:
     """Which writing of each file is there: inode and time, both new with every write."""
-    return {
-        str(path.relative_to(files)): (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in sorted(files.rglob("*"))
-        if path.is_file()
-    }
+    return {name: ((files / name).stat().st_ino, (files / name).stat().st_mtime_ns) for name in _names(files)}
+
+
+def days_written(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], folder: str) -> list[str]:
+    """The days whose files in a folder were written between two looks at the `versions`."""
+    return sorted(
+        Path(name).stem
+        for name, version in after.items()
+        if name.startswith(f"{folder}/") and name.endswith(".parquet") and before.get(name) != version
+    )
+
+
+def _names(files: Path) -> list[str]:
+    """The files that are results, not locks."""
+    paths = (path.relative_to(files) for path in files.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if path.parts[0] != "locks")
 
 
 def temporary_files(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def built(self) -> list[str]:
-        """The stages that said they were done, such as `Sessions 2023-08-29`."""
+        """The stages that said they made something, such as `Sessions 2023-08-29-2023-09-03`."""
         return [found["stage"] for found in _STAGE.finditer(self.log)]
 
     @property
@@ -120,7 +120,7 @@ class Workplace:
         copy = Workplace(folder)
         record = copy.files / "source.json"
         if record.exists():
-            record.write_text(json.dumps({"source": str(copy.database)}))
+            record.write_text(json.dumps({**json.loads(record.read_bytes()), "source": str(copy.database)}))
         return copy
 
     def start(self, *command: str, **settings: str | None) -> Started:
@@ -151,6 +151,11 @@ class Workplace:
     def report_file(self, interval: str, name: str = "channel_reporting.csv", model: str = "ihc-local") -> Path:
         """A file of a report."""
         return self.files / "report" / model / interval / name
+
+    def day_file(self, folder: str, day: str, variant: str = "*") -> Path:
+        """The file of a day in the one folder, below `folder`, of a model or of journeys."""
+        (path,) = self.files.glob(f"{folder}/{variant}/{day}.parquet")
+        return path
 
     def books(self, interval: str, model: str = "ihc-local") -> dict[str, Any]:
         """The reconciliation of a report."""
