@@ -13,7 +13,7 @@ import pytest
 from support.comparing import contents, read_report, versions
 from support.databases import SHOP_INTERVAL
 from support.plain_report import Touch, plain_report
-from support.running import LOCAL, Outcome, Workplace
+from support.running import LOCAL, Outcome, Started, Workplace
 from support.servers import sandbox
 
 from pipeline import ModelComparison
@@ -241,6 +241,12 @@ def test_stale_days_alone_are_built_anew_by_one_query(compared_shop: Workplace) 
     assert results(compared_shop) == before
 
 
+def until_it_waits(run: Started) -> None:
+    """Read its log up to the line that says that it waits at a lock."""
+    assert run.process.stderr is not None
+    assert any("waits for another run (the test)" in line for line in run.process.stderr)
+
+
 def test_two_runs_at_once_meet_at_the_lock(compared_shop: Workplace) -> None:
     before = contents(compared_shop.files / "comparison")
     shutil.rmtree(compared_shop.files / "comparison")
@@ -250,10 +256,11 @@ def test_two_runs_at_once_meet_at_the_lock(compared_shop: Workplace) -> None:
     with lock as holder:
         assert holder is None
         started = [compared_shop.start(*command, *some) for some in options]
-        started[0].lines_of_log(1)  # it waits
+        for one in started:
+            until_it_waits(one)
         assert contents(compared_shop.files / "comparison") == {}
-    outcomes = [run.end().succeeded() for run in started]
-    assert any("waits for another run" in outcome.log for outcome in outcomes)
+    for one in started:
+        one.end().succeeded()
     models = {row["model"] for row in read(comparison_file(compared_shop, "models.csv"))}
     assert models in ({*EMBEDDED_MODELS}, {"ihc-local", "linear"})
     compare(compared_shop).succeeded()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.comparing import contents, versions
-from support.running import DATABASE, LOCAL, Outcome, Workplace
+from support.running import DATABASE, LOCAL, Outcome, Started, Workplace
 
 from pipeline import TrainingSet
 from pipeline.attribution.models import load_model, trained_parameters
@@ -182,15 +182,24 @@ def test_a_trained_file_that_was_edited_by_hand_is_refused_until_it_is_trained_a
     assert model.read_bytes() == before
 
 
+def until_it_waits(run: Started) -> None:
+    """Read its log up to the line that says that it waits at a lock."""
+    assert run.process.stderr is not None
+    assert any("waits for another run (the test)" in line for line in run.process.stderr)
+
+
 def test_two_training_sets_of_an_interval_wait_for_each_other(place: Workplace) -> None:
     options = [("--training-seed", seed) for seed in ("2", "3")]
     command = ("luigi", "--module", "pipeline", "TrainingSet", "--date-interval", INTERVAL, *LOCAL)
+    before = contents(place.files / "training")
     with LocalFiles(place.files).lock(f"TrainingSet-{INTERVAL}.lock", "the test") as holder:
         assert holder is None
         started = [place.start(*command, *seed) for seed in options]
-        started[0].lines_of_log(1)
-    outcomes = [run.end().succeeded() for run in started]
-    assert any("waits for another run" in outcome.log for outcome in outcomes)
+        for one in started:
+            until_it_waits(one)
+        assert contents(place.files / "training") == before
+    for one in started:
+        one.end().succeeded()
     # the files are of one draw
     csv_text, statistics = (training_file(place, name).read_bytes() for name in ("training_set.csv", "statistics.json"))
     again = [run(place, "TrainingSet", *seed).succeeded() for seed in options]
