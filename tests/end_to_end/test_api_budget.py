@@ -1,4 +1,4 @@
-"""What a run may ask of the API: the plan, the limit, packs of several days, asking again; and what it says."""
+"""What a run may ask of the API: the plan, the limit, days packed together, asking again; and what it says."""
 
 from __future__ import annotations
 
@@ -54,43 +54,45 @@ def test_plan_says_what_is_needed_and_sends_nothing_and_then_that_all_is_answere
 
 
 def test_more_requests_than_allowed_are_refused_before_the_first(shop: Workplace, api: Api) -> None:
-    refused = shop.report(SHOP_INTERVAL, **asking(api, IHC_MAX_REQUESTS="2"))
+    few = {"MAX_CUSTOMER_JOURNEYS": "30"}
+    refused = shop.report(SHOP_INTERVAL, **asking(api, IHC_MAX_REQUESTS="2", **few))
     assert refused.code == 30
-    assert any("the interval needs 3 more requests, max_requests allows 2" in line for line in refused.errors)
+    assert any("3 more requests are needed, max_requests allows 2" in line for line in refused.errors)
     assert "Traceback" not in refused.text
     assert api.statistics()["requests"] == 0
 
-    shop.report(SHOP_INTERVAL, **asking(api, IHC_MAX_REQUESTS="3")).succeeded()
+    shop.report(SHOP_INTERVAL, **asking(api, IHC_MAX_REQUESTS="3", **few)).succeeded()
     assert api.statistics()["requests"] == 3
 
 
-def test_days_packed_together_need_fewer_requests_and_give_the_same_report(shop: Workplace, api: Api) -> None:
-    packed = asking(api, IHC_PACK_DAYS="5")
-    assert plan(shop, **packed)["requests"] == 1
-    shop.report(SHOP_INTERVAL, **packed).succeeded()
-    assert api.statistics()["requests"] == 1
+def test_days_are_packed_together_and_another_interval_finds_their_answers(shop: Workplace, api: Api) -> None:
+    assert plan(shop, **asking(api))["requests"] == 1
+    shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
     assert shop.books(SHOP_INTERVAL, "ihc-api")["api_requests"] == 1
-    together = shop.report_file(SHOP_INTERVAL, model="ihc-api").read_bytes()
+    together = query(shop.database, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2")
 
-    day_by_day = shop.report(SHOP_INTERVAL, **asking(api)).succeeded()  # finds what the pack left
+    retired = shop.report("2023-08-30", **asking(api, IHC_PACK_DAYS="5")).succeeded()
+    assert any("IHC_PACK_DAYS is retired" in line for line in retired.log.splitlines() if line.startswith("WARNING"))
+    smaller = shop.report(SHOP_INTERVAL, **asking(api, MAX_CUSTOMER_JOURNEYS="10")).succeeded()
+    assert smaller.kinds_built == {"Report"}  # api_requests is another
+    assert shop.books(SHOP_INTERVAL, "ihc-api")["api_requests"] == 7
     assert api.statistics()["requests"] == 1
-    assert day_by_day.kinds_built == {"Reconciliation", "Report"}  # api_requests is another
-    assert shop.report_file(SHOP_INTERVAL, model="ihc-api").read_bytes() == together
+    assert query(shop.database, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2") == together
 
 
 def test_refresh_asks_again_and_only_when_told_to(shop: Workplace, api: Api) -> None:
     shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
     rows = query(shop.database, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2")
     assert shop.report(SHOP_INTERVAL, **asking(api)).succeeded().built == []
-    assert api.statistics()["requests"] == 3
+    assert api.statistics()["requests"] == 1
     shop.report(SHOP_INTERVAL, "--refresh", **asking(api)).succeeded()
-    assert api.statistics()["requests"] == 6
+    assert api.statistics()["requests"] == 2
     assert query(shop.database, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2") == rows
 
 
 def test_run_counts_what_it_did_and_says_how_far_it_is(shop: Workplace, api: Api) -> None:
     api.suffer(latency=0.2, every={"500": 3}, outage_after=None)
-    outcome = shop.report(SHOP_INTERVAL, **asking(api, IHC_CONCURRENCY="1")).succeeded()
+    outcome = shop.report(SHOP_INTERVAL, **asking(api, IHC_CONCURRENCY="1", MAX_CUSTOMER_JOURNEYS="20")).succeeded()
     logs = [json.loads(file.read_bytes()) for file in sorted((shop.files / "log" / "attribution").glob("*.json"))]
     assert sum(log["requests"] for log in logs) == api.statistics()["requests"]
     assert sum(log["retries"].get("HTTP 500", 0) for log in logs) == api.statistics()["statuses"]["500"]
@@ -148,7 +150,8 @@ def test_rejected_journey_is_listed_with_its_reason_and_decides_the_exit_code(sh
     assert books["conversions"] == books["attributed"] + books["without_sessions"] + 1
     listed = shop.report_file(SHOP_INTERVAL, "unattributed_conversions.csv", "ihc-api").read_text()
     assert f"{refused},2023-08-30," in listed
-    assert f'{refused},"HTTP 422' in (shop.files / "rejects/attribution/ihc-api/2023-08-30.csv").read_text()
+    (rejects,) = shop.files.glob("rejects/attribution/ihc-api-*/2023-08-30.csv")
+    assert f'{refused},"HTTP 422' in rejects.read_text()
 
     asked = api.statistics()["requests"]
     assert shop.report(SHOP_INTERVAL, **asking(api)).code == 30
@@ -156,7 +159,7 @@ def test_rejected_journey_is_listed_with_its_reason_and_decides_the_exit_code(sh
     assert api.statistics()["requests"] == asked
 
     api.suffer()
-    (shop.files / "attribution/ihc-api/2023-08-30.parquet").unlink()
+    shop.day_file("attribution", "2023-08-30", "ihc-api-*").unlink()
     shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
     assert api.statistics()["requests"] == asked + 1  # for the journey without an answer alone
     assert shop.books(SHOP_INTERVAL, "ihc-api")["rejected"] == 0
