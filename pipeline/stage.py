@@ -1,8 +1,8 @@
 """What all stages share: an interval, its parts, which of them are missing or stale, progress, locks.
 
 A stage is one task over an interval of days; what it leaves behind are its parts, one file a day, or the files of a
-report. It is complete when every part is there and was made from the present inputs and settings. `run` makes the others,
-writing each whole before it goes on, so that whatever ends a run, the next one resumes at the part.
+report. It is complete when every part is there and was made from the present inputs and settings. `run` makes
+what is not, writing each whole before it goes on, so that whatever ends a run, the next one resumes at the part.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pipeline.reporting.csv_text import csv_text
 
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
 _KEY = ["channel_name", "date"]
+_SPENT = pa.schema([(name, pa.string()) for name in _KEY] + [("cost", pa.float64())])
+_EARNED = pa.schema([(name, pa.string()) for name in _KEY] + [("ihc", pa.float64()), ("ihc_revenue", pa.float64())])
 
 
 def build_channel_report(
@@ -26,11 +28,8 @@ def build_channel_report(
     date that credit reaches back to. cost and ihc_revenue are in euro, ihc in orders; CPO = cost / ihc and
     ROAS = ihc_revenue / cost are NaN where the divisor is 0.
     """
-    spent = pd.concat(
-        [_spending(day, costs[day]) for day in sorted(costs)] or [_spending(dt.date.min, None)],
-        ignore_index=True,
-    )
-    earned = pd.concat([_earnings(None), *(_earnings(table) for table in credit)], ignore_index=True)
+    spent = _frame(_SPENT, (_with_date(costs[day], day) for day in sorted(costs)))
+    earned = _frame(_EARNED, credit)
     # groupby().sum() adds in the order of the rows: the order of the conversion days
     earned = earned.groupby(_KEY, as_index=False, sort=True)[["ihc", "ihc_revenue"]].sum()
     report = spent.merge(earned, on=_KEY, how="outer", indicator=True)
@@ -61,18 +60,12 @@ def read_csv(text: str) -> pd.DataFrame:
     return report
 
 
-def _spending(day: dt.date, costs: pa.Table | None) -> pd.DataFrame:
-    columns = {"channel_name": [], "cost": []} if costs is None else costs.to_pydict()
-    return pd.DataFrame(
-        {
-            "channel_name": pd.Series(columns["channel_name"], dtype="str"),
-            "date": pd.Series([day.isoformat()] * len(columns["cost"]), dtype="str"),
-            "cost": pd.Series(columns["cost"], dtype="float64"),
-        }
-    )
+def _with_date(costs: pa.Table, day: dt.date) -> pa.Table:
+    return costs.append_column("date", pa.array([day.isoformat()] * costs.num_rows, pa.string()))
 
 
-def _earnings(credit: pa.Table | None) -> pd.DataFrame:
-    columns = {} if credit is None else credit.to_pydict()
-    kinds = {"channel_name": "str", "date": "str", "ihc": "float64", "ihc_revenue": "float64"}
-    return pd.DataFrame({name: pd.Series(columns.get(name, []), dtype=kind) for name, kind in kinds.items()})
+def _frame(schema: pa.Schema, tables: Iterable[pa.Table]) -> pd.DataFrame:
+    """The rows of all tables with the columns of `schema`."""
+    rows = pa.concat_tables([schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)])
+    columns = {name: rows[name].to_numpy() for name in schema.names}
+    return pd.DataFrame(columns).astype(dict.fromkeys(_KEY, "str"))

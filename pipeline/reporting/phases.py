@@ -21,7 +21,7 @@ def build_channel_phases(report: pd.DataFrame, credit: Iterable[pa.Table]) -> pd
     is engaged in it, that conversion has none of it.
     """
     phases = [*PHASES]
-    earned = pd.concat([CHANNEL_CREDIT.empty_table().to_pandas(), *(day.to_pandas() for day in credit)])
+    earned = pa.concat_tables([CHANNEL_CREDIT.empty_table(), *credit]).to_pandas()
     earned = earned.groupby(_KEY, as_index=False)[phases].sum(min_count=1)
     without = np.nan if len(earned) and earned[phases].isna().all(axis=None) else 0.0
     beside = report[[*_KEY, "ihc"]].merge(earned, on=_KEY, how="left")
