@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import luigi
-from luigi.task import flatten
+from luigi.task import MixinNaiveBulkComplete, flatten
 
 from pipeline.days import days_of, refuse_unfinished
 from pipeline.errors import LockedError, PipelineError, SettingsError, StageError
@@ -44,7 +45,16 @@ _PAUSE_BETWEEN_LOOKS = 0.2  # seconds, at a lock
 _PAUSE_BETWEEN_LINES = 30.0
 _SHOWN = 5
 
-_looks: ContextVar[dict[str, bool] | None] = ContextVar("looks", default=None)
+
+@dataclass
+class _Look:
+    """What was found at one look at many stages, of which several are made from the same one."""
+
+    complete: dict[str, bool] = field(default_factory=dict)
+    contents: dict[str, dict[Part, str]] = field(default_factory=dict)
+
+
+_looks: ContextVar[_Look | None] = ContextVar("looks", default=None)
 
 
 class Stage(luigi.Task):
@@ -113,13 +123,14 @@ class Stage(luigi.Task):
 
         What cannot be judged is not complete: running it says why.
         """
-        if (known := _looks.get()) is not None:
-            return self._look(known)
-        token = _looks.set({})  # one look at each stage, however many others are made from it
-        try:
-            return self._look({} if (known := _looks.get()) is None else known)
-        finally:
-            _looks.reset(token)
+        with _one_look() as look:
+            if self.task_id not in look.complete:
+                try:
+                    is_made = all(stage.complete() for stage in self.made_from()) and not self.stale()
+                except (PipelineError, TargetError):
+                    is_made = False
+                look.complete[self.task_id] = is_made
+            return look.complete[self.task_id]
 
     def run(self) -> None:
         """Make what is missing or stale, as often as `retries` says. Raises `PipelineError`, `TargetError`."""
@@ -165,31 +176,35 @@ class Stage(luigi.Task):
 
     def contents(self) -> dict[Part, str]:
         """Of each part the digest of its content, for the fingerprints of what is made from it."""
+        look = _looks.get()
+        if look is None:
+            return self.contents_now()
+        if self.task_id not in look.contents:
+            look.contents[self.task_id] = self.contents_now()
+        return look.contents[self.task_id]
+
+    def contents_now(self) -> dict[Part, str]:
+        """The same, looked at now."""
         return {part: stamp.content if stamp else "" for part, stamp in self._stamps()}
 
     def _stamps(self) -> Iterator[tuple[Part, Stamp | None]]:
         for part in self.parts():
             yield part, self.target(part).stamp()
 
-    def _look(self, known: dict[str, bool]) -> bool:
-        if self.task_id not in known:
-            try:
-                known[self.task_id] = all(stage.complete() for stage in self.made_from()) and not self.stale()
-            except (PipelineError, TargetError):
-                known[self.task_id] = False
-        return known[self.task_id]
-
     # Running
 
     def run_once(self) -> None:
         """Make what is missing or stale, alone among all runs."""
         with self.alone():
-            stale = self.stale()
+            with _one_look():
+                stale = self.stale()
             if stale:
                 started = time.monotonic()
                 made = self.make(stale)
                 self.done(f"{made} in {time.monotonic() - started:.1f} s")
-            if left := self.stale():
+            with _one_look():
+                left = self.stale()
+            if left:
                 raise StageError(
                     f"{', '.join(map(str, [*left][:_SHOWN]))} changed while the stage was running; run it again"
                 )
@@ -275,8 +290,11 @@ class Stage(luigi.Task):
         logger.warning("%s: %s", self.label, message)
 
 
-class IntervalStage(Stage):
-    """A stage over the days of an interval, by default with a part a day."""
+class IntervalStage(MixinNaiveBulkComplete, Stage):
+    """A stage over the days of an interval, by default with a part a day.
+
+    Luigi's Range tasks ask each day's stage whether it is complete, rather than list files.
+    """
 
     date_interval = IntervalParameter()
 
@@ -298,6 +316,21 @@ class IntervalStage(Stage):
         """Make what is missing or stale. Raises `IntervalError` while a day of the interval is not over."""
         refuse_unfinished(self.date_interval)
         super().run()
+
+
+@contextmanager
+def _one_look() -> Iterator[_Look]:
+    """The look that is going on, or a new one for the block."""
+    look = _looks.get()
+    if look is not None:
+        yield look
+        return
+    look = _Look()
+    token = _looks.set(look)
+    try:
+        yield look
+    finally:
+        _looks.reset(token)
 
 
 def raise_together(errors: Iterable[Exception]) -> None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.attribution.models import IHC_API, IHC_LOCAL, EmbeddedModel, ihc_parameters, load_model
+from pipeline.attribution.models import (
+    DEFAULT_CONV_TYPE,
+    IHC_API,
+    IHC_LOCAL,
+    EmbeddedModel,
+    ihc_parameters,
+    load_model,
+)
 from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.attribution.models.redistribution import Redistribution, redistribute
@@ -54,9 +61,9 @@ class ModelChoice:
         """What, beside the journeys, decides the credit that the model gives. Raises `ModelError`, `SettingsError`."""
         return self._loaded().identity
 
-    def folder(self) -> str:
-        """The name of a folder for whatever this choice gives. Raises as `identity` does."""
-        return self._loaded().folder
+    def digest(self) -> str:
+        """The digest of the identity. Raises as that does."""
+        return self._loaded().digest
 
     def load(self) -> EmbeddedModel:
         """The embedded model. Raises `ModelError`, `SettingsError`; `ModelError` for the API, which is none."""
@@ -64,19 +71,23 @@ class ModelChoice:
 
     def _loaded(self) -> _Loaded:
         """All that follows from the choice, found out anew where a file has changed that it depends on."""
-        moved = Path(self.redistribution_file).absolute() if self.redistribution_file else None
-        versions = (
-            self.files.version(f"models/{self.conv_type_id}.json"),
-            self.files.version(f"models/{self.conv_type_id}.json.stamp"),
-            moved and LocalFiles(moved.parent).version(moved.name),
-        )
+        versions = self._versions()
         known = _known.get(self)
         if known is None or known.versions != versions:
             model = None if self.is_api else self._embedded_model()
             identity = model.fingerprint if model else self._identity_of_api()
-            folder = f"{self.name}-{fingerprint(identity)[:6]}"
-            known = _known[self] = _Loaded(versions, model, identity, folder)
+            known = _known[self] = _Loaded(versions, model, identity, fingerprint(identity))
         return known
+
+    def _versions(self) -> tuple[Hashable, ...]:
+        """What changes whenever one of the files does that the model is read from."""
+        versions: list[Hashable] = []
+        if self.conv_type_id != DEFAULT_CONV_TYPE:
+            versions += [self.files.version(f"models/{self.conv_type_id}.json{suffix}") for suffix in ("", ".stamp")]
+        if self.redistribution_file:
+            path = Path(self.redistribution_file).absolute()
+            versions.append(LocalFiles(path.parent).version(path.name))
+        return tuple(versions)
 
     def _identity_of_api(self) -> dict[str, Any]:
         moved = self.redistribution
@@ -103,7 +114,7 @@ class _Loaded:
     versions: tuple[Hashable, ...]
     model: EmbeddedModel | None
     identity: Mapping[str, Any]
-    folder: str
+    digest: str
 
 
 _known: dict[ModelChoice, _Loaded] = {}

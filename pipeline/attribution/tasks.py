@@ -84,8 +84,7 @@ class CreditOptions(JourneyOptions):
     @property
     def credit_folder(self) -> str:
         """A name of its own for whatever gives other credit: the model, and a digest of it and of its journeys."""
-        identity = {"model": self.choice.identity(), "journeys": self.journey_settings()}
-        return f"{self.model}-{fingerprint(identity)[:6]}"
+        return _folder(self.model, self.choice.digest(), tuple(self.journey_settings().items()))
 
     def api_settings(self) -> ApiSettings:
         """How to ask the API. Raises `SettingsError`."""
@@ -103,6 +102,11 @@ class CreditOptions(JourneyOptions):
     def generation(self, store: AnswerStore) -> int:
         """The least generation of answers that this run may use: with `refresh`, one of its own."""
         return store.begin_refresh(RUN) if self.refresh else 0
+
+
+@functools.lru_cache(1_000)
+def _folder(model: str, choice: str, journey_settings: tuple[tuple[str, Any], ...]) -> str:
+    return f"{model}-{fingerprint({'model': choice, 'journeys': dict(journey_settings)})[:6]}"
 
 
 class ModelSettings(CreditOptions, JourneySettings):

@@ -6,7 +6,12 @@ import luigi.configuration
 
 _DEFAULTS = {
     "core": {"log_level": "INFO"},
-    "worker": {"wait_interval": "0.2", "wait_jitter": "0"},
+    "worker": {
+        "wait_interval": "0.2",
+        "wait_jitter": "0",
+        # a stage looks at what it is made from when it runs; Luigi would look at all of it before each stage
+        "check_unfulfilled_deps": "false",
+    },
     "retcode": {
         "already_running": "10",
         "missing_data": "20",

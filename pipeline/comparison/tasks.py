@@ -44,12 +44,12 @@ class LookbackCredit(ModelSettings):
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/lookback_credit/<model>-<6 hex digits>/<day>.parquet`."""
-        return ParquetTarget(self.files, f"lookback_credit/{self.choice.folder()}/{part}.parquet", LOOKBACK_CREDIT)
+        return ParquetTarget(self.files, f"lookback_credit/{self.credit_folder}/{part}.parquet", LOOKBACK_CREDIT)
 
     @property
     def lock_name(self) -> str:
         """One run a model."""
-        return f"LookbackCredit-{self.choice.folder()}"
+        return f"LookbackCredit-{self.credit_folder}"
 
     def settings(self) -> Mapping[str, Any]:
         """What determines a journey, and what the model is."""

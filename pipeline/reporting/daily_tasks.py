@@ -71,7 +71,7 @@ class ConversionBooks(ModelSettings):
         contents = [stage.contents() for stage in self.made_from()]
         return {day: [of_stage[day] for of_stage in contents] for day in self.days}
 
-    def contents(self) -> dict[Part, str]:
+    def contents_now(self) -> dict[Part, str]:
         """The counts are content, too."""
         stamps = ((day, self.target(day).stamp()) for day in self.days)
         return {day: fingerprint({"rows": stamp.content, **stamp.notes}) if stamp else "" for day, stamp in stamps}

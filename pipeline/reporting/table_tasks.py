@@ -66,7 +66,7 @@ class StoredAttribution(TableStage):
             stored = stored_days(connection)
         return {day: print_ for day, print_ in self.fingerprints().items() if not stored.is_current(str(day), print_)}
 
-    def contents(self) -> dict[Part, str]:
+    def contents_now(self) -> dict[Part, str]:
         """The rows follow from what they are made from."""
         return self.fingerprints()
 

@@ -111,7 +111,7 @@ class Report(ModelSettings):
         from pipeline.reporting.csv_text import csv_text
         from pipeline.reporting.phases import build_channel_phases
 
-        self._refuse_repeated_ids()
+        self._refuse_repeated_sessions()
         _, costs, credit, conversions, _ = self.requires()
         credit_of_days = [credit.target(day).read() for day in self.days]
         report = build_channel_report(credit_of_days, {day: costs.target(day).read() for day in costs.days}, self.days)
@@ -129,12 +129,12 @@ class Report(ModelSettings):
         self._warn(books, report["channel_name"])
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
-    def _refuse_repeated_ids(self) -> None:
-        """Raise `SourceError` for an id that stands on several days: the scans see each day by itself."""
+    def _refuse_repeated_sessions(self) -> None:
+        """Raise `SourceError` for a session that stands on several days: the scans see each day by itself."""
+        sessions = self.reached(Sessions)
         with sql_session(self.files, self.memory_limit) as connection:
-            for stage, column in ((self.reached(Sessions), "session_id"), (self.clone(Conversions), "conv_id")):
-                paths = [stage.target(day).verified() for day in stage.days]
-                refuse_repeated(connection, paths, column, stage.source_table)
+            paths = [sessions.target(day).verified() for day in sessions.days]
+            refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
     def _books(self, report: pd.DataFrame) -> dict[str, Any]:
         """What went in beside what came out."""
