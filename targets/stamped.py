@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Hashable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
-import luigi
+from luigi.target import FileSystemTarget
 
 from targets.errors import UnreadableTargetError
 from targets.files import Files
@@ -15,15 +17,34 @@ _stamps: dict[tuple[Files, str], tuple[Hashable, Stamp | None]] = {}
 _verified: dict[tuple[Files, str], Hashable] = {}
 
 
-class StampedTarget(luigi.Target):
+class _Listing:
+    """The files that are there, as Luigi's Range tasks ask for them, by patterns of days."""
+
+    def exists(self, path: str) -> bool:  # noqa: ARG002 - what is not there lists nothing
+        """Whether to ask for a list."""
+        return True
+
+    def listdir(self, path: str) -> list[str]:
+        """The files that a pattern may mean, and others: of an interval it knows the first day alone."""
+        return [str(found) for found in Path(path.partition("[")[0]).parent.rglob("*")]
+
+
+class StampedTarget(FileSystemTarget):
     """A file and its sidecar `<name>.stamp`, which is written after it and removed before it is replaced."""
 
-    def __init__(self, files: Files, name: str) -> None:
+    fs = _Listing()
+
+    def __init__(self, files: Files, name: str) -> None:  # without Luigi's own, which would keep a second name
         self.files = files
         self.name = name
         self._sidecar = f"{name}.stamp"
 
     def __repr__(self) -> str:
+        return self.files.where(self.name)
+
+    @property
+    def path(self) -> str:
+        """Where the file is, as Luigi's own targets say it."""
         return self.files.where(self.name)
 
     def exists(self) -> bool:
@@ -61,6 +82,12 @@ class StampedTarget(luigi.Target):
                 raise self.unreadable("its bytes are not those that were written")
             _verified[self.files, self.name] = version
         return content
+
+    def open(self, mode: str = "r") -> IO[Any]:
+        """The file as a stream, as Luigi's own targets give it. Raises `UnreadableTargetError`."""
+        if mode != "r":
+            raise ValueError(f"{self} is open for reading only")
+        return io.BytesIO(self.read_bytes())
 
     def verified(self) -> str:
         """Where the file is, for an engine that reads it by itself. Raises `UnreadableTargetError` if it is damaged."""
