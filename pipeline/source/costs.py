@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
 from pipeline.source.checks import Rejects
@@ -23,38 +21,33 @@ _RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64())])
 _PARTS = 10**12
 """Costs are summed as whole numbers of these parts of a euro, so that no order of rows or threads changes a sum."""
 
-_UNIT = {"parts": _PARTS}
 _EPOCH = dt.date(1970, 1, 1)
 _NO_AMOUNT = ["cost is not a number of at least 0"]
 _REPEATED = ["session_id is there more than once"]
 
-# Hashes first: the ids themselves would not fit into memory.
 _SET_UP = """
+CREATE VIEW days AS
+SELECT session_id, channel_name, CAST(floor(session_time / 86400) AS BIGINT) AS day, false AS set_aside FROM sessions
+UNION ALL SELECT DISTINCT session_id, '', day, true FROM sessions_set_aside;
+CREATE TEMP TABLE spent AS
+SELECT day, channel_name, set_aside, session_id, cost, cost >= 0 AND isfinite(cost) AS is_amount
+FROM costs JOIN days USING (session_id);
+"""
+# Hashes first: the ids themselves would not fit into memory.
+_SET_UP_REPEATED = """
 CREATE TEMP TABLE repeated AS
-SELECT session_id FROM costs
-WHERE hash(session_id) IN (SELECT hash(session_id) FROM costs GROUP BY hash(session_id) HAVING count(*) > 1)
-GROUP BY session_id HAVING count(*) > 1;
-CREATE VIEW days AS SELECT session_id, channel_name, CAST(floor(session_time / 86400) AS BIGINT) AS day FROM sessions;
-CREATE VIEW good AS
-SELECT session_id, cost FROM costs
-WHERE cost >= 0 AND isfinite(cost) AND session_id NOT IN (SELECT session_id FROM repeated);
+SELECT session_id FROM spent
+WHERE hash(session_id) IN (SELECT hash(session_id) FROM spent GROUP BY hash(session_id), day HAVING count(*) > 1)
+GROUP BY session_id, day HAVING count(*) > 1;
 """
-_SESSIONS = "SELECT day, channel_name, count(*) FROM days GROUP BY ALL ORDER BY ALL"
+_SESSIONS = "SELECT day, channel_name, count(*) FROM days WHERE NOT set_aside GROUP BY ALL ORDER BY ALL"
 _SPENT = """
-SELECT day, channel_name, sum(CAST(round(cost * $parts) AS HUGEINT))
-FROM good JOIN days USING (session_id) WHERE cost > 0 GROUP BY ALL
-"""
-_SOME_BAD = """
-SELECT (SELECT count(*) FROM repeated)
-     + (SELECT count(*) FROM costs WHERE NOT (cost >= 0 AND isfinite(cost)))
+SELECT day, channel_name, set_aside, sum(CAST(round(cost * $parts) AS HUGEINT))
+FROM spent WHERE is_amount AND session_id NOT IN (FROM repeated) GROUP BY ALL
 """
 _BAD = """
-SELECT day, session_id, cost, NOT (cost >= 0 AND isfinite(cost)) AS no_amount, session_id IN (FROM repeated) AS repeats
-FROM costs JOIN days USING (session_id) WHERE no_amount OR repeats ORDER BY ALL
-"""
-_OF_SET_ASIDE = """
-SELECT day, sum(CAST(round(cost * $parts) AS HUGEINT))
-FROM good JOIN (SELECT DISTINCT day, session_id FROM set_aside) USING (session_id) GROUP BY ALL
+SELECT day, session_id, cost, NOT is_amount, session_id IN (FROM repeated) AS repeats
+FROM spent WHERE NOT set_aside AND (NOT is_amount OR repeats) ORDER BY ALL
 """
 
 
@@ -71,24 +64,25 @@ def sum_channel_costs(
     sessions: Mapping[dt.date, str],
     set_aside: Mapping[dt.date, pa.Table],
     connection: duckdb.DuckDBPyConnection,
-    folder: Path,
 ) -> Iterator[tuple[dt.date, Extract, float]]:
     """Of each day the channels' costs (`CHANNEL_COSTS`), the costs set aside, and what the sessions set aside cost.
 
-    Takes the path of each day's `SESSIONS` and the sessions set aside (`SET_ASIDE`); temporary files go to `folder`.
-    Raises `DatabaseError`, `SourceError`.
+    Takes of each day the path of its `SESSIONS` and its sessions set aside (`SET_ASIDE`). Raises `DatabaseError`,
+    `SourceError`.
     """
-    costs = _scan_costs(database, folder / "costs.parquet")
-    with _explained():
-        view_of_files(connection, "costs", [str(costs)])
+    connection.register("sessions_set_aside", _set_aside_rows(set_aside))
+    with _explained(), _scan(database) as costs:
         view_of_files(connection, "sessions", [*sessions.values()])
+        connection.register("costs", costs)
         connection.execute(_SET_UP)
+        connection.execute(_SET_UP_REPEATED)
         found = connection.execute(_SESSIONS).fetchall()
-        spent = {(day, channel): parts for day, channel, parts in connection.execute(_SPENT, _UNIT).fetchall()}
+        sums = connection.execute(_SPENT, {"parts": _PARTS}).fetchall()
         bad: dict[int, list[_Bad]] = {}
-        for row in connection.execute(_BAD).fetchall() if connection.execute(_SOME_BAD).fetchall()[0][0] else []:
+        for row in connection.execute(_BAD).fetchall():
             bad.setdefault(row[0], []).append(_Bad(*row))
-        of_set_aside = _cost_of_set_aside(connection, set_aside)
+    spent = {(day, channel): parts for day, channel, is_set_aside, parts in sums if not is_set_aside}
+    of_set_aside = {day: parts for day, _, is_set_aside, parts in sums if is_set_aside}
     channels: dict[int, list[tuple[str, float, int]]] = {}
     for day, channel, count in found:
         channels.setdefault(day, []).append((channel, spent.get((day, channel), 0) / _PARTS, count))
@@ -99,28 +93,36 @@ def sum_channel_costs(
         yield date, Extract(rows, {"session_costs": _rejects(bad.get(day, []))}), of_set_aside.get(day, 0) / _PARTS
 
 
-def _scan_costs(database: Database, path: Path) -> Path:
-    with (
-        database.connect() as connection,
-        connection.stream(queries(database).COSTS) as batches,
-        pq.ParquetWriter(path, _RAW_COSTS, compression="lz4", use_dictionary=["cost"]) as writer,
-    ):
-        for batch in batches:
-            if batch.num_rows:
-                writer.write_batch(batch.cast(_RAW_COSTS))
-    return path
+@contextmanager
+def _scan(database: Database) -> Iterator[pa.RecordBatchReader]:
+    """All costs of the source, while they are read."""
+    failed: list[Exception] = []
+
+    def rows(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from (batch.cast(_RAW_COSTS) for batch in batches if batch.num_rows)
+        except Exception as error:
+            failed.append(error)  # the engine would say only that it had no more rows
+            raise
+
+    with database.connect() as connection, connection.stream(queries(database).COSTS) as batches:
+        try:
+            yield pa.RecordBatchReader.from_batches(_RAW_COSTS, rows(batches))
+        except duckdb.Error as error:
+            raise (failed or [error])[0] from None
 
 
-def _cost_of_set_aside(connection: duckdb.DuckDBPyConnection, rows: Mapping[dt.date, pa.Table]) -> dict[int, int]:
+def _set_aside_rows(rows: Mapping[dt.date, pa.Table]) -> pa.Table:
+    """The day and session_id of the sessions set aside."""
+    schema = pa.schema([("day", pa.int64()), ("session_id", pa.string())])
     tables = [
-        pa.table({"day": pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()), "session_id": of_day["id"]})
+        pa.table(
+            [pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()), of_day["id"].cast(pa.string())],
+            schema=schema,
+        )
         for date, of_day in rows.items()
-        if of_day.num_rows
     ]
-    if not tables:
-        return {}
-    connection.register("set_aside", pa.concat_tables(tables))
-    return dict(connection.execute(_OF_SET_ASIDE, _UNIT).fetchall())
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _rejects(bad: Sequence[_Bad]) -> Rejects:

@@ -227,10 +227,10 @@ class ChannelCosts(DayExtract):
         sessions = self.clone(Sessions)
         rejects: dict[dt.date, Mapping[str, Rejects]] = {}
         rows = 0
-        with self.files.scratch() as folder, sql_session(self.files, self.memory_limit) as connection:
+        with sql_session(self.files, self.memory_limit) as connection:
             paths = {day: sessions.target(day).verified() for day in _days(stale)}
             set_aside = {day: kept.read() for day in paths if (kept := sessions.rows_set_aside(day)) is not None}
-            summed = sum_channel_costs(self.places.source(), paths, set_aside, connection, folder)
+            summed = sum_channel_costs(self.places.source(), paths, set_aside, connection)
             for number, (day, extract, of_set_aside) in enumerate(summed, start=1):
                 rejects[day] = extract.rejects
                 rows += self.keep(day, extract, cost_notes(extract, of_set_aside), stale[day])
