@@ -20,7 +20,6 @@ from pipeline.attribution.models.ihc import ihc_credit
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.models.linear import linear
-from pipeline.attribution.models.segments import each_session
 from pipeline.sample.buyers import buyers
 from pipeline.sample.channels import CHANNELS
 from pipeline.training.comparing import Difference, differences
@@ -102,11 +101,7 @@ def sample_journeys(journeys: int, seed: int) -> JourneyArrays:
 def of_several(journeys: JourneyArrays, count: int) -> JourneyArrays:
     """The first `count` journeys of several sessions."""
     several = journeys.lengths > 1
-    keep = several & (np.cumsum(several) <= count)
-    rows = each_session(keep, journeys)
-    columns = {name: getattr(journeys, name)[rows] for name in ("time", "channel", "holder", "closer")}
-    starts = np.append(0, np.cumsum(journeys.lengths[keep])).astype(np.int64)
-    return JourneyArrays(starts=starts, channels=journeys.channels, **columns)
+    return journeys.take(several & (np.cumsum(several) <= count))
 
 
 def stability(sizes: tuple[int, ...] = SIZES, seeds: tuple[int, ...] = SEEDS) -> pd.DataFrame:
