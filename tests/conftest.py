@@ -14,6 +14,11 @@ from support.databases import SHOP_INTERVAL, write_shop
 from support.running import DATABASE, Workplace
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--golden`, which `make golden` passes to `test_stage_contents.py`."""
+    parser.addoption("--golden", action="store_true", help="write tests/stage_contents.json anew")
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     """A folder that `build` fills, once in a test session; nobody may change it."""
