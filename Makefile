@@ -1,52 +1,76 @@
 # The two commands of a fresh machine are `make report` and `make test`; each builds the environment it needs.
+# Another Python has an environment of its own: `make test PYTHON=python3.13`.
 
 PYTHON ?= python3
-VENV   ?= .venv
+VENV   ?= .venv$(patsubst python%,-%,$(filter-out python python3,$(notdir $(PYTHON))))
 BIN    := $(VENV)/bin
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
-SOURCES := setup.py pyproject.toml
 
-.PHONY: report test lint types unit wheel campaign bench notebook luigid clean
+LOCK     ?= requirements.lock
+LOCK_DEV ?= requirements-dev.lock
+# An environment that was made for another version of Python is made anew, since this name is not in it.
+VERSION  := $(shell "$$(sh bin/find-python $(PYTHON))" -c 'import platform; print(platform.python_version())')
+INSTALLED     := $(VENV)/installed-$(VERSION)
+INSTALLED_DEV := $(VENV)/installed-dev-$(VERSION)
+SOURCES       := setup.py pyproject.toml bin/new-environment
 
-report: $(VENV)/installed  ## the report of data/challenge.db, or else of a generated data/sample.db
+.PHONY: report test lint types unit fast versions lowest campaign wheel lock golden bench notebook luigid clean
+
+report: $(INSTALLED)  ## the report of data/challenge.db, or else of a generated data/sample.db
 	@$(RUN) sh bin/report
 
 test: lint types wheel unit
 
-lint: $(VENV)/installed-dev
+lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed-dev
+types: $(INSTALLED_DEV)
 	$(BIN)/mypy
 
-unit: $(VENV)/installed-dev
-	$(RUN) python -m pytest -m "not slow" -n 2
+unit: $(INSTALLED_DEV)  ## all tests but the slow ones, with the branches they cover, those in subprocesses included
+	$(BIN)/coverage erase
+	$(RUN) coverage run -m pytest -m "not slow" -n 2
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
-campaign: $(VENV)/installed-dev  ## the slow tests: minutes of kills and faults
+fast: $(INSTALLED_DEV)  ## the tests of single rooms, without lint, types and coverage
+	$(RUN) python -m pytest -m "not slow" -n 2 --ignore tests/end_to_end
+
+versions:  ## the fast tests on every other supported Python that is installed
+	@MAKE="$(MAKE)" PYTHON="$(PYTHON)" VENV="$(VENV)" sh bin/other-versions
+
+lowest:  ## the fast tests with the lowest versions that setup.py declares
+	$(MAKE) fast VENV=$(VENV)-lowest LOCK_DEV=requirements-lowest.lock
+
+campaign: $(INSTALLED_DEV)  ## the slow tests: minutes of kills and faults
 	$(RUN) python -m pytest -m slow
 
-wheel: $(VENV)/installed-dev  ## built, installed into an environment of its own, and used from there
+wheel: $(INSTALLED_DEV)  ## built, installed into an environment of its own, and used from there
 	$(RUN) sh bin/try-wheel
 
-bench: $(VENV)/installed-dev  ## every performance figure that the README quotes
+lock:  ## renews the lock files from setup.py
+	PYTHON="$(PYTHON)" sh bin/lock
+
+golden: $(INSTALLED_DEV)  ## tests/stage_contents.json anew, after the versions of the stages that changed were raised
+	$(RUN) python -m pytest --quiet tests/test_stage_contents.py --golden
+
+bench: $(INSTALLED_DEV)  ## every performance figure that the README quotes
 	$(RUN) python benchmarks/bench.py
 
-notebook: $(VENV)/installed-dev  ## notebooks/training.ipynb, built from its text form and run on the source of `make report`
+notebook: $(INSTALLED_DEV)  ## notebooks/training.ipynb, built from its text form and run on the source of `make report`
 	$(RUN) sh bin/report notebook
 
-luigid: $(VENV)/installed  ## the scheduler and its dashboard on http://127.0.0.1:8082
+luigid: $(INSTALLED)  ## the scheduler and its dashboard on http://127.0.0.1:8082
 	$(BIN)/luigid --address 127.0.0.1
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/installed: $(SOURCES)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+$(INSTALLED): $(SOURCES) $(LOCK)
+	sh bin/new-environment $(PYTHON) $(VENV) $(LOCK)
 	touch $@
 
-$(VENV)/installed-dev: $(SOURCES)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $(VENV)/installed $@
+$(INSTALLED_DEV): $(SOURCES) $(LOCK_DEV)
+	sh bin/new-environment $(PYTHON) $(VENV) $(LOCK_DEV)
+	touch $(INSTALLED) $@

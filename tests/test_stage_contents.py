@@ -42,7 +42,7 @@ Contents = dict[str, dict[str, Any]]
 
 
 def logical(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """A value, JSON-able, with its floats to nine significant digits and twelve places: 0 may be a sum that is not quite.
+    """A value, JSON-able, with its floats to nine significant digits and twelve places: a sum of 0 may be not quite 0.
 
     What is called `fingerprint` says nothing of the content.
     """
