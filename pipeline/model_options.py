@@ -1,4 +1,4 @@
-"""What the comparison models can be told."""
+"""The options of the comparison models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ChannelNames(tuple[str, ...]):
 
     def __str__(self) -> str:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerow(self)  # which are what a name is quoted for
+        csv.writer(text, lineterminator="\r\n").writerow(self)  # a name that holds one of these is quoted
         return text.getvalue().removesuffix("\r\n")
 
     def __repr__(self) -> str:

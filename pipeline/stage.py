@@ -1,8 +1,8 @@
 """What all stages share: an interval, its parts, which of them are missing or stale, progress, locks.
 
-A stage is one task over an interval of days; what it leaves behind are its parts, one file a day, or the files of a
-report. It is complete when every part is there and was made from the present inputs and settings. `run` makes
-what is not, writing each whole before it goes on, so that whatever ends a run, the next one resumes at the part.
+A stage is one task over an interval of days. Its parts are the files that it leaves behind: one a day, or those of a
+report. It is complete when every part is there and was made from the present inputs and settings. `run` makes the
+parts that are not, and writes each whole before the next; so a run that stops anywhere resumes at the part.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _SHOWN = 5
 
 @dataclass
 class _Look:
-    """What was found at one look at many stages, of which several are made from the same one."""
+    """What one look at many stages has found; several of them are made from the same stage."""
 
     complete: dict[str, bool] = field(default_factory=dict)
     contents: dict[str, dict[Part, str]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Stage(luigi.Task):
 
     @property
     def lock_name(self) -> str:
-        """What two runs of the stage must not do at once."""
+        """The name of the lock that one run of the stage holds at a time."""
         return self.task_family
 
     # What Luigi asks
@@ -121,7 +121,7 @@ class Stage(luigi.Task):
     def complete(self) -> bool:
         """Whether every part, and all that it was made from, is there and current.
 
-        What cannot be judged is not complete: running it says why.
+        A stage that cannot be judged is not complete: its run says why.
         """
         with _one_look() as look:
             if self.task_id not in look.complete:
@@ -184,7 +184,7 @@ class Stage(luigi.Task):
         return look.contents[self.task_id]
 
     def contents_now(self) -> dict[Part, str]:
-        """The same, looked at now."""
+        """The contents as they are now, whatever an earlier look has found."""
         return {part: stamp.content if stamp else "" for part, stamp in self._stamps()}
 
     def _stamps(self) -> Iterator[tuple[Part, Stamp | None]]:
@@ -231,7 +231,7 @@ class Stage(luigi.Task):
             time.sleep(_PAUSE_BETWEEN_LOOKS)
 
     def each(self, items: Iterable[tuple[P, T]], make_one: Callable[[P, T], R], total: int) -> list[R]:
-        """`make_one` of every part and what comes with it, on all processors; results in the order of the items.
+        """The result of `make_one` for every part and its item, in their order, on up to four processors.
 
         Few items are held at a time. The errors of all parts are raised together, at the end.
         """

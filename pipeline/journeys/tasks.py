@@ -40,7 +40,7 @@ class JourneyOptions(Stage):
 
 
 class JourneySettings(JourneyOptions, IntervalStage):
-    """These settings with an interval, and what they make it reach back to."""
+    """The settings of journeys with an interval, and the days that its journeys reach back to."""
 
     def first_day_reached(self, conversion_day: dt.date) -> dt.date:
         """The first day whose sessions a conversion of a day can reach. Raises `SourceError`, `DatabaseError`."""
@@ -91,7 +91,7 @@ class Journeys(JourneySettings):
             [*conversions.values()] if self.after_previous_conversion else [],
         )
         inputs: dict[Part, Any] = {}
-        for day in self.days:  # places in lists: a window without limit has as many days as the source
+        for day in self.days:  # slices of lists, since a window without limit has as many days as the source
             window = slice((self.first_day_reached(day) - begins).days, (day - begins).days + 1)
             inputs[day] = {
                 "conversions": conversions[day],
@@ -101,7 +101,7 @@ class Journeys(JourneySettings):
         return inputs
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """One query over all days that lack, written day by day as it goes on."""
+        """Build all missing days by one query, and write each day as its rows come."""
         days = sorted(day for day in stale if isinstance(day, dt.date))
         reached = [day for day in self.reached(Sessions).days if self._window(days[0])[0] <= day <= days[-1]]
         sessions, conversions = self.reached(Sessions), self._conversions()

@@ -1,4 +1,4 @@
-"""Making sure, before anything is written, that the source is one, and that the data directory belongs to it."""
+"""Checks before anything is written: the source has its tables, and the data directory belongs to it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def check_source(source: Database) -> None:
 
 
 def belongs_to(files: Files, source: Database) -> bool:
-    """Whether the data directory is recorded as this source's, and what is recorded of it is fresh.
+    """Whether the data directory is recorded as this source's, with conversions that the source still has.
 
-    Raises `SourceError` if it is another one's: of another name, or with none of the conversions that are remembered.
+    Raises `SourceError` if it is another source's: of another name, or without any of the recorded conversions.
     """
     try:
         record = json.loads(files.read(RECORD))
-        name, remembered = record["source"], [*record.get("conversions", ())]  # which an earlier version did not write
+        name, remembered = record["source"], [*record.get("conversions", ())]  # an earlier version wrote none
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -72,7 +72,7 @@ def claim(files: Files, source: Database) -> None:
 def _some_conversions(source: Database) -> list[str]:
     with source.connect() as connection:
         found = connection.query(queries(source).SOME_CONVERSIONS, _REMEMBERED, schema=_IDS)
-    # what is no text is for the checks of its day to refuse
+    # an id that is no text is refused by the checks of its day
     return [conv_id for conv_id in (raw.decode(errors="ignore") for raw in found["conv_id"].to_pylist()) if conv_id]
 
 

@@ -32,7 +32,7 @@ COSTS = (
 )
 
 ONLY_DATES = " AND {column} IN ({dates})"
-"""What narrows a range of dates to some of them; the dates are our own text."""
+"""The condition that narrows a range of dates to some of them; the dates are text of our own."""
 
 _DATES = (
     "SELECT ifnull(CAST({0} AS TEXT), '') AS date, sum(rows) AS rows "
@@ -52,7 +52,7 @@ UNDATED = {
     "session_sources": _UNDATED.format("event_date", "session_sources"),
     "conversions": _UNDATED.format("conv_date", "conversions"),
 }
-"""The dates that are not well-formed, and a few that SQLite does not know for well-formed."""
+"""The malformed dates, and a few well-formed ones that SQLite does not know."""
 
 FIRST_SESSION_DATE_AFTER = (
     "SELECT ifnull(min(event_date), '') AS date FROM session_sources "

@@ -30,7 +30,7 @@ from targets.parquet import ParquetTarget
 from targets.text import CsvTarget, JsonTarget
 
 _looked_at: dict[tuple[str, *tuple[Hashable, ...]], bool] = {}
-"""Whether a source, its result tables and its record, of these versions, were in order: asked many times a run."""
+"""Whether source, result tables and record of these versions were in order; kept, since a run asks many times."""
 
 
 class InitDatabase(Stage):
@@ -41,7 +41,7 @@ class InitDatabase(Stage):
         return []
 
     def parts(self) -> Sequence[Part]:
-        """Nothing that others are made from: the tables are where results go."""
+        """Nothing: no other stage is made from the tables."""
         return []
 
     def inputs(self) -> Mapping[Part, Any]:
@@ -52,7 +52,7 @@ class InitDatabase(Stage):
         """Check first, so that a run on a wrong source ends before anything is written."""
         source, results = self.places.source(), self.places.results()
         prepare.check_source(source)
-        with self.alone():  # of two sources that claim a new data directory at once, one gets it
+        with self.alone():  # if two sources claim a new data directory at once, one gets it
             prepare.claim(self.files, source)
             results.create()
             with results.connect() as connection, connection.transaction():
@@ -60,7 +60,7 @@ class InitDatabase(Stage):
         self.done(f"result tables in {results.name}")
 
     def stale(self) -> dict[Part, str]:
-        """The one thing to do, unless everything is in place. Raises `SourceError` for another source's directory."""
+        """The tables, unless everything is in order. Raises `SourceError` for another source's directory."""
         source, results = self.places.source(), self.places.results()
         key = (str(self.places), source.version(), results.version(), self.files.version(prepare.RECORD))
         if key not in _looked_at:
@@ -90,7 +90,7 @@ class DayExtract(IntervalStage):
         return ParquetTarget(self.files, f"{self.folder}/{part}.parquet", self.schema)
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The day alone: what becomes of bad rows is decided when it is read."""
+        """Nothing: a day is read once, and what becomes of bad rows is decided then."""
         return dict.fromkeys(self.parts())
 
     def is_current(self, part: Part, expected: str) -> bool:
@@ -261,11 +261,11 @@ class UndatedRows(IntervalStage):
         return JsonTarget(self.files, f"undated_rows/{self.date_interval}.json")
 
     def inputs(self) -> Mapping[Part, Any]:
-        """Nothing that changes after they were looked for."""
+        """Nothing: the source is asked once an interval."""
         return dict.fromkeys(self.parts())
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Ask the source for the dates that are none."""
+        """Ask the source for its malformed dates."""
         undated = undated_rows(self.places.source())
         for table, dates in undated.items():
             if dates:
