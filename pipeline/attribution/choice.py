@@ -62,7 +62,7 @@ class ModelChoice:
         return self._loaded().identity
 
     def digest(self) -> str:
-        """The digest of the identity. Raises as that does."""
+        """The digest of `identity()`. Raises as `identity` does."""
         return self._loaded().digest
 
     def load(self) -> EmbeddedModel:
@@ -80,7 +80,7 @@ class ModelChoice:
         return known
 
     def _versions(self) -> tuple[Hashable, ...]:
-        """What changes whenever one of the files does that the model is read from."""
+        """The versions of the files that the model is read from."""
         versions: list[Hashable] = []
         if self.conv_type_id != DEFAULT_CONV_TYPE:
             versions += [self.files.version(f"models/{self.conv_type_id}.json{suffix}") for suffix in ("", ".stamp")]
@@ -118,4 +118,4 @@ class _Loaded:
 
 
 _known: dict[ModelChoice, _Loaded] = {}
-"""Asked for hundreds of times a run."""
+"""What follows from each choice; kept, since a run asks hundreds of times."""

@@ -83,7 +83,7 @@ class CreditOptions(JourneyOptions):
 
     @property
     def credit_folder(self) -> str:
-        """A name of its own for whatever gives other credit: the model, and a digest of it and of its journeys."""
+        """The name of the folder of this credit: the model, and a digest of its identity and the journeys' settings."""
         return _folder(self.model, self.choice.digest(), tuple(self.journey_settings().items()))
 
     def api_settings(self) -> ApiSettings:
@@ -110,7 +110,7 @@ def _folder(model: str, choice: str, journey_settings: tuple[tuple[str, Any], ..
 
 
 class ModelSettings(CreditOptions, JourneySettings):
-    """These settings with an interval."""
+    """The settings of credit with an interval."""
 
 
 class Attribution(ModelSettings):
@@ -134,7 +134,7 @@ class Attribution(ModelSettings):
         return "Attribution-ihc-api" if self.choice.is_api else f"Attribution-{self.credit_folder}"
 
     def settings(self) -> Mapping[str, Any]:
-        """What the model is."""
+        """The identity of the model."""
         return self.choice.identity()
 
     def inputs(self) -> Mapping[Part, Any]:
@@ -142,7 +142,7 @@ class Attribution(ModelSettings):
         return self.clone(Journeys).contents()
 
     def is_current(self, part: Part, expected: str) -> bool:
-        """Whether the credit is current, and of this run where that is asked for."""
+        """Whether the credit is current, and, with `refresh`, of this run's generation."""
         if not super().is_current(part, expected):
             return False
         if not (self.refresh and self.choice.is_api):
@@ -150,7 +150,7 @@ class Attribution(ModelSettings):
         return bool(self.target(part).notes()["generation"] >= self.generation(self.answers()))
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Ask the model."""
+        """Compute the credit, or ask the API for it."""
         rows, rejected = self._ask(stale) if self.choice.is_api else (self._compute(stale), 0)
         return counted(len(stale), rows, "sessions credited") + f", {rejected} journeys rejected" * bool(rejected)
 
@@ -199,7 +199,7 @@ class Attribution(ModelSettings):
 
 
 def _reasons(journeys: pa.Table, rejected: Mapping[str, str]) -> dict[str, str]:
-    """Those of the rejected conversions that are of these journeys."""
+    """The reasons for those rejected conversions that have a journey here."""
     if not rejected:
         return {}
     return {conv_id: rejected[conv_id] for conv_id in journeys["conv_id"].unique().to_pylist() if conv_id in rejected}
@@ -221,17 +221,17 @@ class AttributionPlan(ModelSettings):
         return JsonTarget(self.files, f"{part}/{self.date_interval}.json")
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The plan itself: answers that were kept since make it another one."""
+        """The plan itself, which changes with every answer that is kept."""
         return {"plan": asdict(self._plan())}
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Plan, write."""
+        """Write the plan."""
         planned = self._plan()
         self.target("plan").write(asdict(planned), stale["plan"])
         return str(planned)
 
     def run_once(self) -> None:
-        """Print it, too."""
+        """Write the plan and print it."""
         super().run_once()
         sys.stdout.write(f"{self._plan()}\n{self.target('plan')}\n")
 

@@ -73,7 +73,7 @@ class Causes:
         logger.info("%s: failed; the cause is printed at the end", label or "the scheduler")
         try:
             self._file.write((json.dumps([label, cause, code]) + "\n").encode())
-        except OSError:  # no room
+        except OSError:  # the disk is full
             logger.error("%s: %s", label, cause)  # noqa: TRY400 - it is the stage's error, not this one
 
 

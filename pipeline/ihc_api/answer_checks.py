@@ -86,7 +86,7 @@ def _rows(
 
 def _implausible(shares: Shares, asked: Asked) -> Iterator[tuple[int, str]]:
     """The journeys whose numbers cannot be credit."""
-    if not (shares.min() >= 0 and shares.max() <= 1):  # NaN is neither
+    if not (shares.min() >= 0 and shares.max() <= 1):  # true of NaN, too
         within = ((shares >= 0) & (shares <= 1)).all(axis=0)
         for journey in np.flatnonzero(~np.logical_and.reduceat(within, asked.starts)).tolist():
             yield journey, "the answer has credit that is no number in 0..1"

@@ -35,7 +35,7 @@ class Answer(msgspec.Struct):
 
 
 class UnreadableAnswerError(Exception):
-    """The answer is not JSON, or JSON of another shape; `cause` is which in two words."""
+    """The answer is not JSON, or JSON of another shape; `cause` says in two words which."""
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)

@@ -27,7 +27,7 @@ from pipeline.ihc_api.statistics import Plan, Progress, Statistics
 
 ASSUMED_LATENCY_SECONDS = 1.0
 _SECONDS_BETWEEN_REPORTS = 1.0
-_THREADS = 2  # which bring answers to disk, and report
+_THREADS = 2  # one brings answers to disk, one reports
 
 ReadDay = Callable[[], pa.Table]
 """Reads the journeys of one conversion day: columns `pipeline.journeys.schema.JOURNEYS`, sorted by its key."""

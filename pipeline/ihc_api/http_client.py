@@ -142,7 +142,7 @@ class Client:
         except UnreadableAnswerError as error:
             unreadable = Failed(error.cause, self.without_key(str(error)))
         if status in (_OK, _PARTIAL) and answer is not None and answer.status not in (None, _OK):
-            status = answer.status  # what HTTP calls good can still say otherwise inside
+            status = answer.status  # the status inside counts, too
         if status in (_OK, _PARTIAL):
             if answer is None:
                 return unreadable
@@ -191,7 +191,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytearray:
         left = most + 1 - len(content)
         if unpacking is None:
             content += packed[:left]
-        elif not unpacking.eof:  # which would gather what comes after the end
+        elif not unpacking.eof:  # after its end it would gather what follows
             content += unpacking.decompress(packed, left)
         if len(content) > most:
             return content

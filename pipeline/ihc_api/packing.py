@@ -50,7 +50,7 @@ def pack(sizes: ArrayLike, max_journeys: int, max_sessions: int) -> list[NDArray
             most = room - held_back
             group = bisect_right(lengths, most) - 1
             length = lengths[group]
-            step = length - shortest if held_back else length  # by which one journey lowers `most`
+            step = length - shortest if held_back else length  # how much one journey lowers `most`
             fitting = min(places, (most - length) // step + 1) if step else places
             taken, rest = waiting[group][:fitting], waiting[group][fitting:]
             request.append(taken)

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _FAILURES_BEFORE_SPLIT = 5  # of one request, while others are answered
 _ASKED_IF_API_FAILS_IT = 2  # times, for a journey that a partial answer leaves out
 _ASKED_IF_ANSWERED_BADLY = 4
-_REFUSALS_WITHOUT_ANSWER = 10  # journeys; by then it is not the journeys
+_REFUSALS_WITHOUT_ANSWER = 10  # journeys; so many refusals are not their fault
 
 Keep = Callable[[Numbers, Shares], None]
 """Brings to disk the answers for journeys: their numbers, and the shares of their sessions, one after the other."""

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP side: contracts section 3 at `/v1/compute_ihc`, and `/faults` and `/statistics` beside it."""
+"""The sandbox's HTTP side: the API's wire format at `/v1/compute_ihc`, and `/faults` and `/statistics` beside it."""
 
 from __future__ import annotations
 

@@ -119,5 +119,5 @@ def browsing(rng: np.random.Generator, sessions: int, begin: float, end: float, 
     user = np.repeat(np.arange(sessions), counts)
     last = busy_times(rng.uniform(begin, end, sessions), days)
     times = last[user] - elapsed(rng, counts).astype(np.int64)
-    recorded = np.flatnonzero(times >= 0)[:sessions]  # what was before the period, nobody wrote down
+    recorded = np.flatnonzero(times >= 0)[:sessions]  # no one recorded visits before the period
     return visits(rng, np.bincount(user[recorded]), times[recorded], days, buyers=False)

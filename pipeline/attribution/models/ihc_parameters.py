@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 DEFAULT_PARAMETERS = Path(__file__).with_name("ihc_default.json")
 
 LARGEST_FIGURE = 1e6
-"""Of hours or of a weight: leaves no room for infinities, nor for products and sums that overflow."""
+"""The largest number of hours, and the largest weight: no product or sum of them overflows."""
 
 PhaseTriple = tuple[float, float, float]
 """A figure for initializer, holder and closer, in this order."""
@@ -109,7 +109,7 @@ def _joined(segments: _Field) -> Curve:
 
 @dataclass(frozen=True)
 class _Field:
-    """A value in a JSON document, and the path to it. Reading it as what it is not raises `ModelError`."""
+    """A value in a JSON document, and the path to it. Reading it as another type raises `ModelError`."""
 
     origin: str
     path: str
