@@ -60,7 +60,7 @@ class LookbackCredit(ModelSettings):
         return self._without_limit.inputs()
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """One query over all days that lack, whose journeys are kept nowhere; the windows cut them."""
+        """Build the journeys of all missing days by one query, cut them by each window, and keep their credit alone."""
         from pipeline.comparison.lookback import credit_by_window
 
         model, days = self.choice.load(), sorted(day for day in self.days if day in stale)
@@ -162,7 +162,7 @@ class ModelComparison(ModelSettings):
         return {"models": self._compared}
 
     def inputs(self) -> Mapping[Part, Any]:
-        """All that it is made from."""
+        """The contents of all that the comparison is made from."""
         contents = fingerprint({"made_from": [[*stage.contents().values()] for stage in self.made_from()]})
         return dict.fromkeys(self.parts(), contents)
 

@@ -113,7 +113,7 @@ def _add_memberships(rows: list[Row], journey: pa.Table, parameters: IhcParamete
 def _left_out(
     session: Session, conversion: Conversion, user: User, rules: Rules, begins: tuple[dt.datetime, str] | None
 ) -> str:
-    """Why a session is not in the journey, which `begins` with a session if earlier ones were cut."""
+    """Why a session is not in the journey; `begins` is its first session where earlier ones were cut."""
     if session.time is None:
         return "its date or time is malformed"
     if session.time > conversion.time:

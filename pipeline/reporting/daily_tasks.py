@@ -39,7 +39,7 @@ class ChannelCredit(ModelSettings):
         return {day: [journeys[day], credit[day]] for day in self.days}
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Sum."""
+        """Sum the credit of each day."""
         journeys, credit = self.clone(Journeys), self.clone(Attribution)
 
         def write(day: Part, _: None) -> int:
@@ -72,12 +72,12 @@ class ConversionBooks(ModelSettings):
         return {day: [of_stage[day] for of_stage in contents] for day in self.days}
 
     def contents_now(self) -> dict[Part, str]:
-        """The counts are content, too."""
+        """Of each day the digest of its rows and its counts."""
         stamps = ((day, self.target(day).stamp()) for day in self.days)
         return {day: fingerprint({"rows": stamp.content, **stamp.notes}) if stamp else "" for day, stamp in stamps}
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Count, sum, list."""
+        """Make the books of each day."""
         stages = [self.clone(stage) for stage in (Conversions, Journeys, Attribution)]
 
         def write(day: Part, _: None) -> int:

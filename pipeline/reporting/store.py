@@ -36,7 +36,7 @@ SELECT CASE
     ELSE EXISTS (SELECT 1 FROM {ATTRIBUTION} WHERE conv_id NOT IN (SELECT conv_id FROM {CONVERSION_DAYS}))
 END AS rows
 """
-_DELETE_ALL = (f"DELETE FROM {ATTRIBUTION}", f"DELETE FROM {CONVERSION_DAYS}")  # without conditions: no row is visited
+_DELETE_ALL = (f"DELETE FROM {ATTRIBUTION}", f"DELETE FROM {CONVERSION_DAYS}")  # without conditions, it visits no row
 _INCOMING = "incoming_conversions"
 _MOVED = f"""
 SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
@@ -154,7 +154,7 @@ def refresh_channel_reporting(
         connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date IN ({_DAYS})", dates)
         of_days = {day.isoformat(): rows for day, rows in costs.items()}
         _ingest_days(connection, CHANNEL_COSTS, of_days, "date", ["channel_name", "cost"])
-        # Intervals of other settings are no longer what the table shows.
+        # The table no longer shows intervals of other settings.
         connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
         connection.execute(f"DELETE FROM {CHANNELS}")
         connection.execute(_RECOMPUTE, origin.settings, origin.settings)
@@ -194,7 +194,7 @@ def _store_credit(connection: Connection, sql: duckdb.DuckDBPyConnection) -> lis
 
 
 def _conversions(rows: pa.Table, before: pa.Table | None) -> pa.Table:
-    """The conversions of rows in key order, each with its day, but for the one that the row `before` them is of."""
+    """The conversions of `rows` (in key order), each with its day, without the conversion of the row `before` them."""
     found = rows.select(["conv_id", "conv_date"])
     if before is None:
         return pa.concat_tables([found.slice(0, 1), _conversions(rows.slice(1), rows.slice(0, 1))])

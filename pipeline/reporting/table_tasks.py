@@ -67,7 +67,7 @@ class StoredAttribution(TableStage):
         return {day: print_ for day, print_ in self.fingerprints().items() if not stored.is_current(str(day), print_)}
 
     def contents_now(self) -> dict[Part, str]:
-        """The rows follow from what they are made from."""
+        """The fingerprints: a day's rows follow from them."""
         return self.fingerprints()
 
     def make(self, stale: Mapping[Part, str]) -> str:

@@ -47,7 +47,7 @@ class Report(ModelSettings):
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
-        """The day's aggregates, the costs of every session day, what was set aside, and the tables."""
+        """The days' aggregates, the costs of every session day, what was set aside, and the tables."""
         return [
             self.clone(UndatedRows),
             self.reached(ChannelCosts),
@@ -75,7 +75,7 @@ class Report(ModelSettings):
         return f"Report-{self.model}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
-        """What the books count beside the days."""
+        """The limits by which the books count requests."""
         needed = {"max_customer_journeys": self.max_customer_journeys, "max_sessions": self.max_sessions}
         return needed if self.choice.is_api else {}
 
@@ -137,7 +137,7 @@ class Report(ModelSettings):
             refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
     def _books(self, report: pd.DataFrame) -> dict[str, Any]:
-        """What went in beside what came out."""
+        """The reconciliation."""
         undated, _, _, conversions, _ = self.requires()
         rows_without_a_day = undated.target("undated_rows").read()
         return reconcile(conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)

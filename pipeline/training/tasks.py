@@ -156,7 +156,7 @@ class TrainedModel(TrainingSettings):
         sys.stdout.write(f"{self.output()}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Learn."""
+        """Learn the parameters and write them."""
         from pipeline.training.document import train
 
         document = train(
