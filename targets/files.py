@@ -34,7 +34,7 @@ class Files(Protocol):
         ...
 
     def version(self, name: str) -> Hashable | None:
-        """What changes whenever the file is written anew; None where there is no file."""
+        """A value that changes whenever the file is written anew; None where there is no file."""
         ...
 
     def names(self, folder: str) -> list[str]:

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 _DIGITS = 32
 _DROPPED_BITS = 12
-"""Of a double's mantissa; the 40 bits left are 12 significant decimal digits."""
+"""The bits of a double's mantissa that a digest leaves out; the other 40 are 12 significant decimal digits."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a target says of itself.
+    """The record of what a target was made from.
 
     Attributes:
         fingerprint: digest of the settings, stage version and input contents that determine its content.
@@ -80,7 +80,7 @@ def digest_of_rows(table: pa.Table) -> str:
         chunks = [chunk for chunk in table[field_.name].chunks if len(chunk)]
         if pa.types.is_string(field_.type):
             offsets = [_offsets(chunk) for chunk in chunks]
-            for of_chunk in offsets:  # all lengths first: where a chunk ends is nothing
+            for of_chunk in offsets:  # all lengths first, so that the ends of chunks do not matter
                 hashing.update(np.diff(of_chunk).astype("<i4", copy=False).data)
             for chunk, of_chunk in zip(chunks, offsets, strict=True):
                 if of_chunk[0] < of_chunk[-1]:

@@ -25,7 +25,7 @@ class _Listing:
         return True
 
     def listdir(self, path: str) -> list[str]:
-        """The files that a pattern may mean, and others: of an interval it knows the first day alone."""
+        """All files below the folder of a pattern: of an interval, the pattern knows the first day alone."""
         return [str(found) for found in Path(path.partition("[")[0]).parent.rglob("*")]
 
 
@@ -34,7 +34,7 @@ class StampedTarget(FileSystemTarget):
 
     fs = _Listing()
 
-    def __init__(self, files: Files, name: str) -> None:  # without Luigi's own, which would keep a second name
+    def __init__(self, files: Files, name: str) -> None:  # Luigi's would keep the name twice
         self.files = files
         self.name = name
         self._sidecar = f"{name}.stamp"
@@ -109,7 +109,7 @@ class StampedTarget(FileSystemTarget):
         self.files.delete(self._sidecar)
         self.files.write(self.name, content)
         text = stamp.to_json()
-        self.files.write(self._sidecar, text, durable=False)  # its seal tells what a power cut has done to it
+        self.files.write(self._sidecar, text, durable=False)  # after a power cut, its seal shows the damage
         _stamps[self.files, self.name] = (self.files.version(self._sidecar), Stamp.from_json(text))
         _verified[self.files, self.name] = self.files.version(self.name)
 

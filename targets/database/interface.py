@@ -62,7 +62,7 @@ class Database(Protocol):
         ...
 
     def version(self) -> Hashable:
-        """What changes whenever the database does, as far as that can be told without opening it."""
+        """A value that changes with the database, as far as that can be told without opening it."""
         ...
 
     def exists(self) -> bool:
