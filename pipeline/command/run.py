@@ -44,7 +44,7 @@ class _Factory(luigi.interface._WorkerSchedulerFactory):  # noqa: SLF001 - its t
 def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa: ANN401 - Luigi's result
     """Run the task that the arguments name; raises `SystemExit` where Luigi would not know the exit code."""
     causes = Causes()
-    with CmdlineParser.global_instance(list(arguments)) as parser:
+    with CmdlineParser.global_instance([_kept_by_luigi(argument) for argument in arguments]) as parser:
         try:
             options = luigi.interface.core()
             InterfaceLogging.setup(options)
@@ -82,6 +82,11 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
         _end([*gathered], max(gathered.values()))
     _say([*gathered])
     return result
+
+
+def _kept_by_luigi(argument: str) -> str:
+    """The argument, an empty value as a blank: Luigi drops options without a value, and the environment would win."""
+    return f"{argument} " if argument == "" or argument.endswith("=") else argument
 
 
 def _refuse_unfinished(task: IntervalStage, code: int) -> None:

@@ -59,3 +59,9 @@ def test_default_paths_start_at_the_working_directory(place: Workplace) -> None:
     place.report(DAY, DATABASE_URL=None, DATA_DIR=None).succeeded()
     assert (place.folder / "data" / "report" / "ihc-local" / INTERVAL / "channel_reporting.csv").exists()
     assert not (place.folder / FILES).exists()
+
+
+def test_an_empty_option_wins_over_the_environment(place: Workplace) -> None:
+    place.report(DAY, "--excluded-channels", "", "--model=linear", EXCLUDED_CHANNELS="Direct Traffic").succeeded()
+    stored = query(place.database, "SELECT ihc FROM attribution_customer_journey")
+    assert stored == [(0.25,)] * 4
