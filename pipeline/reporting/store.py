@@ -43,7 +43,6 @@ SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
 CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id ORDER BY 1
 """
 _DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM temp.{_INCOMING})"
-_OUTDATED = -1  # rows of `channel_reporting` until it is recomputed
 _ROWS_OF_DAYS = f"""
 SELECT conv_date, sum(rows) AS found
 FROM (SELECT conv_id, count(*) AS rows FROM {ATTRIBUTION} GROUP BY conv_id) JOIN {CONVERSION_DAYS} USING (conv_id)
@@ -109,8 +108,9 @@ def store_days(
 
     Takes of each day (YYYY-MM-DD) the path `<folder>/<day>.parquet` of its `CREDIT`, its `CHANNEL_CREDIT` and its
     fingerprint. A conversion that is stored for another day leaves it, and that whole day goes with it, since its sums
-    are no longer right. `channel_reporting` is out of date from now on. Returns how many rows were stored, and the days
-    that went. Raises `DatabaseError`, also for a conversion that is in two of the days.
+    are no longer right. `channel_reporting` shows the new sums at once, of the dates whose costs are stored: what runs of
+    other intervals wait for stays current. Returns how many rows were stored, and the days that went. Raises
+    `DatabaseError`, also for a conversion that is in two of the days.
     """
     rows = {day: pq.read_metadata(path).num_rows for day, path in credit.items()}
     paths = [credit[day] for day, count in rows.items() if count]
@@ -123,9 +123,9 @@ def store_days(
         _ingest_days(
             connection, CHANNEL_CREDIT, channel_credit, "conv_date", ["channel_name", "date", "ihc", "ihc_revenue"]
         )
-        connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", _OUTDATED, CHANNELS)
         markers = {day: Marker(fingerprints[day], count) for day, count in rows.items()}
         mark_stored(connection, ATTRIBUTION, markers, origin)
+        _recompute_channels(connection, origin)
     return sum(rows.values()), moved
 
 
@@ -161,6 +161,17 @@ def refresh_channel_reporting(
         rows = _count(connection, CHANNELS)
         connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", rows, CHANNELS)
         mark_stored(connection, CHANNELS, {interval: Marker(fingerprint, rows)}, origin)
+    return rows
+
+
+def _recompute_channels(connection: Connection, origin: Origin) -> int:
+    """Fill `channel_reporting` from the stored days of these settings; returns how many rows there are."""
+    # Intervals of other settings are no longer what the table shows.
+    connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
+    connection.execute(f"DELETE FROM {CHANNELS}")
+    connection.execute(_RECOMPUTE, origin.settings, origin.settings)
+    rows = _count(connection, CHANNELS)
+    connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", rows, CHANNELS)
     return rows
 
 

@@ -395,12 +395,16 @@ class TestChannelReporting:
         owners = query(path, f"SELECT slice, settings FROM pipeline_slices WHERE table_name = '{CHANNELS}'")
         assert owners == [("another interval", MARKOV.settings)]
 
-    def test_a_day_that_is_stored_outdates_every_interval_until_the_table_is_recomputed(self, path: Path) -> None:
+    def test_a_day_that_is_stored_is_shown_at_once_and_other_intervals_stay_current(self, path: Path) -> None:
         store(path, ORDERS)
         refresh(path)
+        before = channels(path)
         store(path, OTHERS, YESTERDAY)
-        assert not shows(path)
+        at_once = channels(path)
+        assert shows(path)
+        assert at_once != before
         refresh(path, interval="another interval")
+        assert channels(path) == at_once
         assert shows(path)
         assert shows(path, "another interval")
 
@@ -413,7 +417,7 @@ class TestChannelReporting:
         refresh(path, interval="another interval")
         assert channels(path) != before
         assert store(path, ORDERS) == [str(YESTERDAY)]
-        assert not shows(path)
+        assert channels(path) == before
         refresh(path)
         assert channels(path) == before
 
