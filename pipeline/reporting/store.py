@@ -108,8 +108,8 @@ def store_days(
 
     Takes of each day (YYYY-MM-DD) the path `<folder>/<day>.parquet` of its `CREDIT`, its `CHANNEL_CREDIT` and its
     fingerprint. A conversion that is stored for another day leaves it, and that whole day goes with it, since its sums
-    are no longer right. `channel_reporting` shows the new sums at once, of the dates whose costs are stored: what runs of
-    other intervals wait for stays current. Returns how many rows were stored, and the days that went. Raises
+    are no longer right. `channel_reporting` shows the new sums at once, of all dates whose costs are stored, so that
+    intervals of other runs stay current. Returns how many rows were stored, and the days that went. Raises
     `DatabaseError`, also for a conversion that is in two of the days.
     """
     rows = {day: pq.read_metadata(path).num_rows for day, path in credit.items()}

@@ -67,14 +67,14 @@ def reports(place: Workplace) -> list[str]:
 
 
 class All(luigi.WrapperTask):
-    """What a user writes to have several things made; the result tables hold one model, so one has reports."""
+    """What a user writes to have several things made; the result tables show the model that comes last."""
 
     def requires(self) -> list[IntervalStage]:
         return [
             Report(date_interval="2023-08-30", model="last-touch", lookback_days=1),
             Report(date_interval=dt.date(2023, 8, 31), model="last-touch", lookback_days=1),
-            ChannelCredit(date_interval=SHOP_INTERVAL, model="linear"),
-            ChannelCredit(date_interval=SHOP_INTERVAL, model="last-touch"),
+            Report(date_interval=SHOP_INTERVAL, model="linear"),
+            Report(date_interval=SHOP_INTERVAL, model="last-touch"),
             ChannelCredit(date_interval="2023-08-30-2023-09-01", model="linear", lookback_days=2),
         ]
 
@@ -126,7 +126,7 @@ def test_a_range_of_what_a_user_has_made_of_reports(shop: Workplace, of: str) ->
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_two_models_intervals_and_look_backs_under_one_wrapper(
-    shop: Workplace, build: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    build: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     def made() -> list[list[bytes]]:
         return [[target.read_bytes() for target in flatten(task.output())] for task in All().requires()]
