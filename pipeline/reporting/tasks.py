@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import luigi
 
@@ -48,13 +48,32 @@ class Report(ModelSettings):
 
     def requires(self) -> list[Stage]:
         """The days' aggregates, the costs of every session day, what was set aside, and the tables."""
-        return [
-            self.clone(UndatedRows),
-            self.reached(ChannelCosts),
-            self.clone(ChannelCredit),
-            self.clone(ConversionBooks),
-            self.clone(ChannelReportingTable),
-        ]
+        return [*self.summed, self.clone(ChannelReportingTable)]
+
+    @property
+    def summed(self) -> list[Stage]:
+        """What the files of the report are made from."""
+        return [self.undated_rows, self.costs, self.credit, self.conversions]
+
+    @property
+    def undated_rows(self) -> UndatedRows:
+        """The rows without a day."""
+        return cast("UndatedRows", self.clone(UndatedRows))
+
+    @property
+    def costs(self) -> ChannelCosts:
+        """The costs of every session day."""
+        return cast("ChannelCosts", self.reached(ChannelCosts))
+
+    @property
+    def credit(self) -> ChannelCredit:
+        """The credit by channel and date."""
+        return cast("ChannelCredit", self.clone(ChannelCredit))
+
+    @property
+    def conversions(self) -> ConversionBooks:
+        """What became of the conversions."""
+        return cast("ConversionBooks", self.clone(ConversionBooks))
 
     def parts(self) -> Sequence[Part]:
         """The files; the first one is what a run ends with."""
@@ -81,8 +100,7 @@ class Report(ModelSettings):
 
     def inputs(self) -> Mapping[Part, Any]:
         """The days' aggregates and costs, and what was set aside."""
-        undated, costs, credit, books, _ = self.requires()
-        contents = [list(stage.contents().values()) for stage in (undated, costs, credit, books)]
+        contents = [list(stage.contents().values()) for stage in self.summed]
         return dict.fromkeys(self.parts(), fingerprint({"contents": contents, "set_aside": vars(self._set_aside())}))
 
     def stale(self) -> dict[Part, str]:
@@ -112,7 +130,7 @@ class Report(ModelSettings):
         from pipeline.reporting.phases import build_channel_phases
 
         self._refuse_repeated_sessions()
-        _, costs, credit, conversions, _ = self.requires()
+        costs, credit, conversions = self.costs, self.credit, self.conversions
         credit_of_days = [credit.target(day).read() for day in self.days]
         report = build_channel_report(credit_of_days, {day: costs.target(day).read() for day in costs.days}, self.days)
         books = self._books(report)
@@ -138,9 +156,8 @@ class Report(ModelSettings):
 
     def _books(self, report: pd.DataFrame) -> dict[str, Any]:
         """The reconciliation."""
-        undated, _, _, conversions, _ = self.requires()
-        rows_without_a_day = undated.target("undated_rows").read()
-        return reconcile(conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)
+        rows_without_a_day = self.undated_rows.target("undated_rows").read()
+        return reconcile(self.conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)
 
     def _api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""

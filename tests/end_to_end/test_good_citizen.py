@@ -67,14 +67,14 @@ def reports(place: Workplace) -> list[str]:
 
 
 class All(luigi.WrapperTask):
-    """What a user writes to have several things made; the result tables show the model that comes last."""
+    """What a user writes to have several things made; the result tables hold one model, so one has reports."""
 
     def requires(self) -> list[IntervalStage]:
         return [
             Report(date_interval="2023-08-30", model="last-touch", lookback_days=1),
             Report(date_interval=dt.date(2023, 8, 31), model="last-touch", lookback_days=1),
-            Report(date_interval=SHOP_INTERVAL, model="linear"),
-            Report(date_interval=SHOP_INTERVAL, model="last-touch"),
+            ChannelCredit(date_interval=SHOP_INTERVAL, model="linear"),
+            ChannelCredit(date_interval=SHOP_INTERVAL, model="last-touch"),
             ChannelCredit(date_interval="2023-08-30-2023-09-01", model="linear", lookback_days=2),
         ]
 
