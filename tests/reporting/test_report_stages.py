@@ -229,7 +229,7 @@ class TestResuming:
     @pytest.mark.parametrize(
         ("table", "stages"),
         [
-            ("attribution_customer_journey", ["StoredAttribution", "ChannelReportingTable"]),
+            ("attribution_customer_journey", ["StoredAttribution"]),
             ("channel_reporting", ["ChannelReportingTable"]),
         ],
     )
@@ -318,7 +318,7 @@ class TestSources:
         days = "SELECT DISTINCT conv_date FROM pipeline_conversions"
         assert query(shop.results, days) == [("2023-09-01",)]
         assert not shop.task("2023-08-31").complete()
-        assert [*shop.run("2023-08-31")] == ["StoredAttribution", "ChannelReportingTable"]
+        assert [*shop.run("2023-08-31")] == ["StoredAttribution"]
         assert query(shop.results, days) == [("2023-08-31",)]
         assert channels(shop) == first
 
