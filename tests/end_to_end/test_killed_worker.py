@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from support.comparing import contents, result_tables, temporary_files
 from support.databases import SHOP_INTERVAL
-from support.running import Workplace
+from support.running import LOCAL, Workplace
+from support.servers import luigid
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,33 @@ def test_reruns_after_kills_leave_what_an_undisturbed_run_does(
         assert started.end().code == -signal.SIGKILL
     shop.report(SHOP_INTERVAL).succeeded()
     assert_undisturbed(shop, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("scheduler", ["local", "luigid"])
+def test_campaign_of_kills(
+    shop: Workplace, undisturbed: Workplace, tmp_path: Path, scheduler: str, workers: str
+) -> None:
+    """25 kills each, at any moment of a run, in five rounds of which each begins anew."""
+    chance = random.Random(f"{scheduler} {workers}")
+    original = shop.database.read_bytes()
+    with luigid(tmp_path / "luigid") if scheduler == "luigid" else nullcontext() as server:
+        shop.scheduler = server.options if server else LOCAL
+        for _ in range(5):
+            shutil.rmtree(shop.files, ignore_errors=True)
+            shop.database.write_bytes(original)
+            for _ in range(5):
+                started = shop.start_report(SHOP_INTERVAL, "--workers", workers)
+                time.sleep(chance.uniform(0.5, 5))
+                end = chance.choice(
+                    [started.kill, started.kill_group, lambda run=started: run.process.send_signal(signal.SIGTERM)]
+                )
+                end()
+                assert started.end().code in (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM, 0)
+            shop.report(SHOP_INTERVAL, "--workers", workers).succeeded()
+            assert_undisturbed(shop, undisturbed)
+            assert [*(shop.folder / "tmp").iterdir()] == []
 
 
 def assert_undisturbed(place: Workplace, undisturbed: Workplace) -> None:
