@@ -164,9 +164,15 @@ class Stage(luigi.Task):
         return {part: print_ for part, print_ in self.fingerprints().items() if not self.is_current(part, print_)}
 
     def is_current(self, part: Part, expected: str) -> bool:
-        """Whether a part was made with the fingerprint that is expected of it now."""
-        stamp = self.target(part).stamp()
-        return stamp is not None and stamp.fingerprint == expected
+        """Whether a part was made with the fingerprint that is expected of it now.
+
+        A day is checked for damage when it is used; what people use is looked at each time.
+        """
+        target = self.target(part)
+        stamp = target.stamp()
+        if stamp is None or stamp.fingerprint != expected:
+            return False
+        return isinstance(part, dt.date) or bool(target.is_whole())
 
     def fingerprints(self) -> dict[Part, str]:
         """Of each part the digest of all that determines its content."""

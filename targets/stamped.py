@@ -96,6 +96,14 @@ class StampedTarget(FileSystemTarget):
             self.read_bytes()
         return self.files.where(self.name)
 
+    def is_whole(self) -> bool:
+        """Whether the file's bytes are those that were written."""
+        try:
+            self.verified()
+        except UnreadableTargetError:
+            return False
+        return True
+
     def write_bytes(
         self, content: bytes | memoryview, fingerprint: str, logical: str, notes: Mapping[str, Any] | None = None
     ) -> None:
@@ -104,7 +112,7 @@ class StampedTarget(FileSystemTarget):
         A kill in between leaves a file without a sidecar, which counts as missing.
         """
         stamp = Stamp(fingerprint, logical, digest(content), notes or {})
-        if self.stamp() == stamp and self._is_whole():
+        if self.stamp() == stamp and self.is_whole():
             return
         self.files.delete(self._sidecar)
         self.files.write(self.name, content)
@@ -124,13 +132,6 @@ class StampedTarget(FileSystemTarget):
             f"{self} is truncated, damaged or not written by this pipeline ({' '.join(reason.split())}); "
             "delete it and rerun, which builds it anew"
         )
-
-    def _is_whole(self) -> bool:
-        try:
-            self.verified()
-        except UnreadableTargetError:
-            return False
-        return True
 
     def _required_stamp(self) -> Stamp:
         stamp = self.stamp()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def shop(tmp_path: Path, shop_database: Path) -> Workplace:
 def reported_shop(tmp_path: Path, undisturbed: Workplace) -> Workplace:
     """The small shop after a report of `SHOP_INTERVAL`, to be changed."""
     return undisturbed.copy(tmp_path / "shop")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    """Luigi sets the levels of its loggers in each build, for the rest of the process."""
+    loggers = [logging.getLogger(name) for name in ("luigi", "luigi-interface", "luigi.scheduler")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
