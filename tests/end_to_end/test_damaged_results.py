@@ -23,7 +23,6 @@ def _flip(path: Path) -> None:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "flipped": _flip,
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:-3]),
     "emptied": lambda path: path.write_bytes(b""),
     "deleted": Path.unlink,
 }
