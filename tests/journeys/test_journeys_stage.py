@@ -153,9 +153,9 @@ def test_a_day_is_the_same_whatever_interval_it_was_made_in(places: Places, data
 
 def test_a_longer_interval_makes_the_days_that_lack_alone(places: Places, data: Path) -> None:
     make(journeys(places))
-    before = versions(data)
+    before = versions(data / "journeys")
     make(journeys(places, date_interval=Custom(DAYS[0], DAYS[4] + dt.timedelta(days=1))))
-    assert {name: inode for name, inode in versions(data).items() if name in before} == before
+    assert {name: inode for name, inode in versions(data / "journeys").items() if name in before} == before
 
 
 def test_without_a_limit_sessions_reach_back_to_the_first_day(places: Places, path: Path) -> None:
