@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import operator
 import math
+import operator
 import random
 import tempfile
 from fractions import Fraction
