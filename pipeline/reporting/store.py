@@ -154,19 +154,14 @@ def refresh_channel_reporting(
         connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date IN ({_DAYS})", dates)
         of_days = {day.isoformat(): rows for day, rows in costs.items()}
         _ingest_days(connection, CHANNEL_COSTS, of_days, "date", ["channel_name", "cost"])
-        # The table no longer shows intervals of other settings.
-        connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
-        connection.execute(f"DELETE FROM {CHANNELS}")
-        connection.execute(_RECOMPUTE, origin.settings, origin.settings)
-        rows = _count(connection, CHANNELS)
-        connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", rows, CHANNELS)
+        rows = _recompute_channels(connection, origin)
         mark_stored(connection, CHANNELS, {interval: Marker(fingerprint, rows)}, origin)
     return rows
 
 
 def _recompute_channels(connection: Connection, origin: Origin) -> int:
     """Fill `channel_reporting` from the stored days of these settings; returns how many rows there are."""
-    # Intervals of other settings are no longer what the table shows.
+    # The table no longer shows intervals of other settings.
     connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
     connection.execute(f"DELETE FROM {CHANNELS}")
     connection.execute(_RECOMPUTE, origin.settings, origin.settings)
