@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from luigi.date_interval import Custom
 from support.databases import add_rows, change, conversion, session, write_database
+from support.stages import make, places_of
 
 from pipeline.errors import SourceError
 from pipeline.journeys.tasks import Journeys
 from pipeline.places import Places
 from pipeline.source.tasks import Sessions
-from pipeline.stage import Stage
 from targets.errors import UnreadableTargetError
 
 DAYS = [dt.date(2023, 9, day) for day in range(1, 6)]
@@ -34,30 +34,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def places(path: Path, tmp_path: Path) -> Places:
-    return Places(
-        database_url=f"sqlite:///{path}",
-        results_database_url=None,
-        data_dir=str(tmp_path / "data"),
-        file_mode=0o640,
-        api_url="http://127.0.0.1",
-    )
+    return places_of(path, tmp_path / "data")
 
 
 @pytest.fixture
 def data(places: Places) -> Path:
     return Path(places.data_dir)
-
-
-def make(*stages: Stage) -> list[str]:
-    """Run each stage after what it requires, unless it is complete; the kinds that ran."""
-    ran = []
-    for stage in stages:
-        ran += make(*stage.requires())
-        if not stage.complete():
-            stage.run()
-            assert stage.complete()
-            ran.append(stage.task_family)
-    return ran
 
 
 def journeys(places: Places, **settings: Any) -> Journeys:  # noqa: ANN401 - of several types

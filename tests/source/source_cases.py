@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from pipeline.source.costs import sum_channel_costs
 from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
 from pipeline.sql_session import sql_session
-from pipeline.stage import Stage
 from targets.database import Database
 from targets.files import LocalFiles
 
@@ -55,15 +54,3 @@ def costs_of(extract: Extract) -> dict[str, float]:
         zip(*extract.rows.select(["channel_name", "cost"]).to_pydict().values(), strict=True)
     )
     return costs
-
-
-def make(*stages: Stage) -> list[str]:
-    """Run each stage after what it requires, unless it is complete; the kinds that ran."""
-    ran = []
-    for stage in stages:
-        ran += make(*stage.requires())
-        if not stage.complete():
-            stage.run()
-            assert stage.complete()
-            ran.append(stage.task_family)
-    return ran

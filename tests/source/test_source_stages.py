@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from luigi.date_interval import Custom
-from source_cases import costs_of, make
+from source_cases import costs_of
 from support.databases import add_rows, change, conversion, session, write_database
+from support.stages import make, places_of
 
 from pipeline.errors import BadRowsError, IntervalError, LockedError, SourceError
 from pipeline.places import Places
@@ -43,13 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def places(path: Path, tmp_path: Path) -> Places:
-    return Places(
-        database_url=f"sqlite:///{path}",
-        results_database_url=None,
-        data_dir=str(tmp_path / "data"),
-        file_mode=0o640,
-        api_url="http://127.0.0.1",
-    )
+    return places_of(path, tmp_path / "data")
 
 
 @pytest.fixture
