@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -130,7 +129,7 @@ def _rejects(bad: Sequence[_Bad]) -> Rejects:
     return Rejects(
         [row.session_id for row in bad],
         ["; ".join(_NO_AMOUNT * row.no_amount + _REPEATED * row.repeats) for row in bad],
-        math.fsum(row.cost for row in bad if not row.no_amount),
+        sum(row.cost for row in bad if not row.no_amount),
     )
 
 
