@@ -11,6 +11,7 @@ import difflib
 import math
 import os
 import re
+import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
@@ -106,6 +107,20 @@ def _memory(value: str) -> str:
     return value.replace(" ", "")
 
 
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("must be three capital letters such as EUR")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA name such as Europe/Berlin") from None
+    return value
+
+
 def _mode(value: str) -> int:
     """Permission bits in octal, at least those of the owner."""
     if not re.fullmatch(r"0?[67][0-7]{2}", value):
@@ -148,7 +163,7 @@ def _manner(section: str, key: str, parse: Callable[[str], T], default: str, env
     return _setting(section, key, parse, default, env, meaning, changes_results=False)
 
 
-LOCATIONS = ("database_url", "results_database_url", "data_dir", "file_mode", "api_url")
+LOCATIONS = ("database_url", "results_database_url", "source_mapping", "data_dir", "file_mode", "api_url")
 """The settings that are no options."""
 
 
@@ -162,6 +177,14 @@ class Settings:
     results_database_url: str | None = _location(
         "database", "results_url", _optional, "", "RESULTS_DATABASE_URL", "where the result tables live"
     )
+    source_mapping: str | None = _location(
+        "input",
+        "mapping",
+        _optional,
+        "",
+        "SOURCE_MAPPING",
+        "TOML file that says where a company's own tables hold what",
+    )
     data_dir: str = _location("files", "data_dir", _text, "data", "DATA_DIR", "root of the date-stamped files")
     file_mode: int = _location("files", "mode", _mode, "640", "FILE_MODE", "permission bits of files")
     bad_rows: str = _setting(
@@ -171,6 +194,44 @@ class Settings:
         "fail",
         "BAD_ROWS",
         "what becomes of a day with bad rows: fail, or set-aside (the rows are listed, the day goes on)",
+    )
+    refunds: str = _setting(
+        "input",
+        "refunds",
+        _choice("refuse", "list"),
+        "refuse",
+        "REFUNDS",
+        "what a negative revenue is: refuse (a bad row), or list (a refund, summed beside gross revenue)",
+    )
+    negative_cost: str = _setting(
+        "input",
+        "negative_cost",
+        _choice("refuse", "net"),
+        "refuse",
+        "NEGATIVE_COST",
+        "what a negative cost is: refuse (a bad row), or net (a correction, summed)",
+    )
+    currency: str = _setting(
+        "input", "currency", _currency, "EUR", "CURRENCY", "the one currency of all amounts, as an ISO 4217 code"
+    )
+    report_timezone: str = _setting(
+        "input",
+        "report_timezone",
+        _timezone,
+        "UTC",
+        "REPORT_TIMEZONE",
+        "whose calendar days the dates are, as an IANA name; changing it is another data directory",
+    )
+    channels: str | None = _setting(
+        "input", "channels", _optional, "", "CHANNELS", "CSV file channel_name,group,kind, for a column in the summary"
+    )
+    dead_feed: str = _setting(
+        "input",
+        "dead_feed",
+        _choice("warn", "fail"),
+        "warn",
+        "DEAD_FEED",
+        "what a day without sessions, without costs or with a tenth of the usual number does: warn, or fail",
     )
     # at most ten years, as where there is no limit: a longer window is a slip, and has as many files as days
     lookback_days: int = _setting(
@@ -328,6 +389,37 @@ class Settings:
     )
     training_seed: int = _setting(
         "training", "seed", _whole(0), "1", "TRAINING_SEED", "decides which journeys are taken and held out"
+    )
+    store: str = _setting(
+        "run",
+        "store",
+        _choice("true", "false", "continue", "replace"),
+        "true",
+        "STORE",
+        "whether the result tables become this run's: true (if they are its own), false (a trial: files alone), "
+        "continue (from now on), replace (emptied first)",
+    )
+    settle_days: int = _manner(
+        "run", "settle_days", _whole(0), "3", "SETTLE_DAYS", "days after its end at which a day is settled"
+    )
+    drift_check: bool = _manner(
+        "run",
+        "drift_check",
+        _boolean,
+        "true",
+        "DRIFT_CHECK",
+        "whether each run compares rows, revenue and cost a date in the source with the extracts",
+    )
+    csv_bom: bool = _setting(
+        "run", "csv_bom", _boolean, "false", "CSV_BOM", "whether CSV files begin with a byte order mark, for Excel"
+    )
+    csv_formulas: str = _setting(
+        "run",
+        "csv_formulas",
+        _choice("keep", "quote"),
+        "keep",
+        "CSV_FORMULAS",
+        "cells that a spreadsheet would run: keep them, or quote them with an apostrophe",
     )
     retries: int = _manner("run", "retries", _whole(0), "0", "RETRIES", "times that a failed stage is tried again")
     lock_seconds: float = _manner(
