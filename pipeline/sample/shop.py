@@ -54,7 +54,7 @@ def write_shop(path: Path, *, scale: float = 1, seed: int = 1, days: int = DAYS)
     user_ids = random_ids(rng, made.users, _ID_DIGITS)
     session_ids = random_ids(rng, len(visits.time), _ID_DIGITS)
     campaigns, prices = _campaigns(rng, visits.channel, visits.time / (days * DAY))
-    costs, present, cut = _costs(rng, made, prices, days, round(CUT_COSTS * scale))
+    costs, present, cut = _costs(rng, made, prices, days, max(1, round(CUT_COSTS * scale)))
     cost_ids = session_ids.copy()
     cost_ids[cut] = [session_id[:CUT_TO] for session_id in session_ids[cut]]
     with new_source(path) as database:
