@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 from pipeline.days import days_between, reaching_back
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
-from pipeline.parameters import setting
+from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.extract import first_session_day, history_start
 from pipeline.source.tasks import Conversions, Sessions
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
+from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 
@@ -63,6 +65,12 @@ class Journeys(JourneySettings):
     """Each conversion with its user's sessions up to it."""
 
     version = 2
+    trial = HiddenParameter("", significant=True)
+
+    @functools.cached_property
+    def files(self) -> Files:
+        """The data directory, or the folder of the trial that the journeys are for."""
+        return self.places.files(self.trial)
 
     def requires(self) -> list[Stage]:
         """The conversions, and the sessions (and conversions) of the look-back window."""

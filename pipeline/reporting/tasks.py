@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import luigi
 
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import ModelSettings
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
@@ -21,7 +20,7 @@ from pipeline.reporting.reconciliation import (
     reconcile,
     too_many_rejected,
 )
-from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
 from pipeline.reporting.unattributed import unattributed_csv
 from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, UndatedRows
@@ -41,14 +40,14 @@ RECONCILIATION = "reconciliation.json"
 UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
 
 
-class Report(ModelSettings):
-    """Everything: the report files, the result tables, and books that balance."""
+class Report(StoringSettings):
+    """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
         """The days' aggregates, the costs of every session day, what was set aside, and the tables."""
-        return [*self.summed, self.clone(ChannelReportingTable)]
+        return self.summed if self.store == "false" else [*self.summed, self.clone(ChannelReportingTable)]
 
     @property
     def summed(self) -> list[Stage]:
@@ -80,7 +79,7 @@ class Report(ModelSettings):
         return [CHANNEL_REPORT, CHANNEL_PHASES, RECONCILIATION, UNATTRIBUTED_CONVERSIONS]
 
     def target(self, part: Part) -> CsvTarget | JsonTarget:
-        """`<DATA_DIR>/report/<model>/<interval>/<file>`."""
+        """`<DATA_DIR>/report/<model>/<interval>/<file>`; of a trial below its own folder."""
         kind = JsonTarget if part == RECONCILIATION else CsvTarget
         return kind(self.files, f"report/{self.model}/{self.date_interval}/{part}")
 

@@ -34,7 +34,7 @@ _looked_at: dict[tuple[str, *tuple[Hashable, ...]], bool] = {}
 
 
 class InitDatabase(Stage):
-    """The source checked, the data directory claimed for it, the result tables created."""
+    """The source checked, the data directory claimed for it, the result tables created; a trial has no tables."""
 
     def requires(self) -> list[Stage]:
         """Nothing."""
@@ -54,19 +54,22 @@ class InitDatabase(Stage):
         prepare.check_source(source)
         with self.alone():  # if two sources claim a new data directory at once, one gets it
             prepare.claim(self.files, source)
-            results.create()
-            with results.connect() as connection, connection.transaction():
-                result_tables.create(connection)
-        self.done(f"result tables in {results.name}")
+            if self.store != "false":
+                results.create()
+                with results.connect() as connection, connection.transaction():
+                    result_tables.create(connection)
+        self.done("no result tables: a trial" if self.store == "false" else f"result tables in {results.name}")
 
     def stale(self) -> dict[Part, str]:
         """The tables, unless everything is in order. Raises `SourceError` for another source's directory."""
         source, results = self.places.source(), self.places.results()
-        key = (str(self.places), source.version(), results.version(), self.files.version(prepare.RECORD))
+        is_trial = self.store == "false"
+        versions = (source.version(), results.version(), self.files.version(prepare.RECORD))
+        key = (str(self.places), is_trial, *versions)
         if key not in _looked_at:
             _looked_at.clear()
-            _looked_at[key] = (
-                prepare.belongs_to(self.files, source) and results.exists() and result_tables.are_ready(results)
+            _looked_at[key] = prepare.belongs_to(self.files, source) and (
+                is_trial or (results.exists() and result_tables.are_ready(results))
             )
         return {} if _looked_at[key] else {"tables": ""}
 
