@@ -15,6 +15,7 @@
     │       ├── ApiKeyError       the API refused the key, or there is none
     │       └── ApiUnavailableError   it did not answer within the retry budget
     ├── ReplacedDaysError         another run replaced what this one has stored
+    ├── DeadFeedError         a day has next to nothing of what is usual, and that is not allowed
     └── UnbalancedBooksError      the report's sums do not agree with its inputs
 
 Files and tables have their own errors, in `targets.errors`.
@@ -79,6 +80,10 @@ class ApiUnavailableError(ApiError):
 
 class ReplacedDaysError(PipelineError):
     """Another run, with other settings, replaced days in the result tables that this one has stored."""
+
+
+class DeadFeedError(PipelineError):
+    """A day of the interval has next to nothing of what is usual, and DEAD_FEED=fail does not allow that."""
 
 
 class UnbalancedBooksError(PipelineError):
