@@ -16,6 +16,7 @@
     │       ├── ApiKeyError       the API refused the key, or there is none
     │       └── ApiUnavailableError   it did not answer within the retry budget
     ├── OwnerChangedError         another run made the result tables its own, or took days out, meanwhile
+    ├── DeadFeedError         a day has next to nothing of what is usual, and that is not allowed
     └── UnbalancedBooksError      the report's sums do not agree with its inputs
 
 Files and tables have their own errors, in `targets.errors`.
@@ -84,6 +85,10 @@ class ApiUnavailableError(ApiError):
 
 class OwnerChangedError(PipelineError):
     """Another run made the result tables its own, or took days out of them, while this one was going on."""
+
+
+class DeadFeedError(PipelineError):
+    """A day of the interval has next to nothing of what is usual, and DEAD_FEED=fail does not allow that."""
 
 
 class UnbalancedBooksError(PipelineError):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import json
 import os
 import sys
@@ -22,6 +20,7 @@ from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import HiddenParameter, setting
 from pipeline.stage import RUN, Part, Stage, counted
+from targets.csv_text import csv_text
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget, JsonTarget
@@ -224,9 +223,8 @@ class Attribution(ModelSettings):
         if not reasons:
             target.remove()
             return
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("conv_id", "reason"), *sorted(reasons.items())])
-        target.write_text(text.getvalue(), "")
+        ids = sorted(reasons)
+        target.write_text(csv_text({"conv_id": ids, "reason": [reasons[conv_id] for conv_id in ids]}), "")
 
 
 def _reasons(journeys: pa.Table, rejected: Mapping[str, str]) -> dict[str, str]:

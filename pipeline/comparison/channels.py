@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.comparison.bootstrap import Day, Resamples, interval, resample
 from pipeline.comparison.ranking import kendall, ranks, spearman
 from pipeline.comparison.schema import METRICS, MODEL_COMPARISON
+from pipeline.reporting.bootstrap import Day, Resamples, interval, resample
 from pipeline.reporting.channel_report import ratio
 from pipeline.reporting.summary import totals_by_channel
 

@@ -27,7 +27,7 @@ from targets.text import CsvTarget
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.comparison.bootstrap import Day
+    from pipeline.reporting.bootstrap import Day
 
 MODELS = "models.parquet"
 MODELS_CSV = "models.csv"
@@ -212,7 +212,7 @@ class ModelComparison(ModelSettings):
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
         """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
         from pipeline.comparison.channels import compare_models, correlate_ranks
-        from pipeline.reporting.csv_text import csv_text
+        from targets.csv_text import csv_text
 
         reports = self._reports()
         compared = compare_models(reports, self._days())

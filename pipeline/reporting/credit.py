@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.errors import AttributionError
 
@@ -38,7 +39,7 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
     ihc = credit["ihc"].to_numpy()
     channel = sessions["channel_name"].combine_chunks().dictionary_encode()
     names = np.asarray(channel.dictionary.to_pylist(), dtype=object)
-    days, day = np.unique(sessions["session_time"].to_numpy() // 86_400, return_inverse=True)
+    days, day = np.unique(day_numbers(sessions["session_time"]), return_inverse=True)
     cell = channel.indices.to_numpy().astype(np.int64) * len(days) + day
     cells, place = np.unique(cell, return_inverse=True)
     table = pa.table(
@@ -54,12 +55,17 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
     return table.sort_by([("channel_name", "ascending"), ("date", "ascending")])
 
 
+def day_numbers(times: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The days since 1970-01-01 of UTC epoch seconds."""
+    return times.to_numpy() // 86_400
+
+
 def attributed(journeys: pa.Table, credit: pa.Table) -> pa.Table:
     """The sessions of the attributed journeys, in the rows of `credit`. Raises `AttributionError` unless they match."""
     if credit.num_rows < journeys.num_rows:
         answered = pc.is_in(journeys["conv_id"], value_set=pc.unique(credit["conv_id"]))
         journeys = journeys.filter(answered)
-    for key in ("conv_id", "session_id"):
+    for key in {"conv_id", "session_id"} & {*credit.column_names}:
         if not journeys[key].equals(credit[key].cast(journeys[key].type)):
             raise AttributionError(
                 "the credit belongs to other journeys; remove the files under attribution/ and run again"

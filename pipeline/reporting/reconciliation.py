@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import RejectedJourneysError, UnbalancedBooksError
+from pipeline.reporting.extracted import Extracted
 from pipeline.reporting.unattributed import REJECTED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _IHC_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class DayBooks:
-    """What became of the conversions of one day: counts, and revenues in euro."""
+    """What became of the conversions of one day: counts, and revenues."""
 
     conversions: int
     attributed: int
@@ -31,17 +32,6 @@ class DayBooks:
     sessions_truncated: int
     revenue: float
     unattributed_revenue: float
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """Rows of all days set aside as bad input; revenue as far as it could be read, in euro."""
-
-    conversions: int = 0
-    revenue: float = 0.0
-    sessions: int = 0
-    session_costs: int = 0
-    cost_of_sessions: float = 0.0
 
 
 def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table, unattributed: pa.Table) -> DayBooks:
@@ -61,32 +51,54 @@ def day_books(conversions: pa.Table, journeys: pa.Table, credit: pa.Table, unatt
 
 def reconcile(
     days: Sequence[DayBooks],
-    set_aside: SetAside,
+    extracted: Extracted,
     report: pd.DataFrame,
     api_requests: int,
-    undated: Mapping[str, Any],
+    *,
+    currency: str = "EUR",
+    dead_feeds: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """`reconciliation.json`: what went in beside what the report holds; the sums of the days are exact sums."""
+    """`reconciliation.json`: what went in beside what the report holds; the sums of the days are exact sums.
+
+    revenue is gross; refunds stand beside it, and net_revenue is with them. spend is that of the interval's dates in
+    the report, spend_extracted all that the source has for them. What was set aside is of the interval's days, but
+    sessions are of all days that its journeys reach back to.
+    """
+    revenue = math.fsum([*(day.revenue for day in days), extracted.rejected_revenue])
+    refunds = [extracted.refunds[day] for day in sorted(extracted.refunds)]
+    refunded = math.fsum(refund["amount"] for refund in refunds)
     return {
-        "conversions": sum(day.conversions for day in days) + set_aside.conversions,
+        "conversions": sum(day.conversions for day in days) + extracted.rejected_conversions,
         "attributed": sum(day.attributed for day in days),
         "without_sessions": sum(day.without_sessions for day in days),
         "rejected": sum(day.rejected for day in days),
-        "input_rejects": set_aside.conversions,
+        "input_rejects": extracted.rejected_conversions,
         "ihc": math.fsum(report["ihc"]),
-        "revenue": math.fsum([*(day.revenue for day in days), set_aside.revenue]),
+        "currency": currency,
+        "revenue": revenue,
         "attributed_revenue": math.fsum(report["ihc_revenue"]),
-        "unattributed_revenue": math.fsum([*(day.unattributed_revenue for day in days), set_aside.revenue]),
-        "cost": math.fsum(report["cost"]),
+        "unattributed_revenue": math.fsum([*(day.unattributed_revenue for day in days), extracted.rejected_revenue]),
+        "refunds": {
+            "count": sum(refund["count"] for refund in refunds),
+            "amount": refunded,
+            "days": {str(day): dict(extracted.refunds[day]) for day in sorted(extracted.refunds)},
+        },
+        "net_revenue": math.fsum([revenue, refunded]),
+        "spend": math.fsum(report["cost"].dropna()),
+        "spend_set_aside": math.fsum([extracted.cost_of_sessions, extracted.rejected_cost]),
+        "spend_extracted": extracted.spend,
         "sessions_truncated": sum(day.sessions_truncated for day in days),
         "api_requests": api_requests,
         "set_aside": {
-            "conversions": set_aside.conversions,
-            "sessions": set_aside.sessions,
-            "session_costs": set_aside.session_costs,
-            "cost_of_sessions": set_aside.cost_of_sessions,
+            "conversions": extracted.rejected_conversions,
+            "revenue": extracted.rejected_revenue,
+            "sessions": extracted.rejected_sessions,
+            "cost_of_sessions": extracted.cost_of_sessions,
+            "session_costs": extracted.rejected_costs,
+            "cost": extracted.rejected_cost,
         },
-        "rows_without_a_day": {table: sum(dates.values()) for table, dates in undated.items()},
+        "duplicates": dict(extracted.duplicates),
+        "dead_feeds": [dict(dead) for dead in dead_feeds],
     }
 
 
@@ -94,6 +106,7 @@ def check_books(books: Mapping[str, Any]) -> None:
     """Raise `UnbalancedBooksError` naming every sum that is off and by what."""
     accounted = sum(books[name] for name in ("attributed", "without_sessions", "rejected", "input_rejects"))
     credited = books["attributed_revenue"] + books["unattributed_revenue"]
+    spent = books["spend"] + books["spend_set_aside"]
     off = []
     if accounted != books["conversions"]:
         off.append(f"conversions accounted for are {accounted}, in the source {books['conversions']}")
@@ -102,10 +115,12 @@ def check_books(books: Mapping[str, Any]) -> None:
             f"the report's ihc is off its {books['attributed']} attributed conversions by "
             f"{books['ihc'] - books['attributed']:+.9f}"
         )
-    if not abs(credited - books["revenue"]) <= _CENT:
-        off.append(
-            f"attributed plus unattributed revenue is off the revenue by {credited - books['revenue']:+.2f} euro"
-        )
+    for what, sum_, whole, name in (
+        ("attributed plus unattributed revenue", credited, "revenue", "revenue"),
+        ("spend in the report plus spend set aside", spent, "spend as extracted", "spend_extracted"),
+    ):
+        if not abs(sum_ - books[name]) <= _CENT:
+            off.append(f"{what} is off the {whole} by {sum_ - books[name]:+.2f} {books['currency']}")
     if off:
         raise UnbalancedBooksError(f"the books do not balance: {'; '.join(off)}; this is a defect, please report it")
 

@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import luigi
 
 from pipeline.attribution.models.journeys import JourneyArrays
+from pipeline.attribution.tasks import Attribution
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
+from pipeline.reporting.channel_groups import ChannelGroup, load_channels
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
-from pipeline.reporting.reconciliation import (
-    SetAside,
-    check_books,
-    check_rejected_share,
-    reconcile,
-    too_many_rejected,
-)
+from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
+from pipeline.reporting.extracted import Extracted, extracted
+from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
-from pipeline.reporting.unattributed import unattributed_csv
+from pipeline.reporting.unattributed import list_unattributed
+from pipeline.reporting.warnings import warnings_of
 from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, UndatedRows
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
+from targets.csv_text import CsvStyle, csv_text, formula_columns
 from targets.fingerprint import fingerprint
 from targets.text import CsvTarget, JsonTarget
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.reporting.order_statistics import OrderDay
+
 __all__ = ["ChannelCredit", "ChannelReportingTable", "ConversionBooks", "Report", "StoredAttribution"]
 
 CHANNEL_REPORT = "channel_reporting.csv"
-CHANNEL_PHASES = "channel_phases.csv"
+CHANNEL_SUMMARY = "channel_summary.csv"
 RECONCILIATION = "reconciliation.json"
 UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
+_PARTS = (
+    *(CHANNEL_REPORT, CHANNEL_SUMMARY, "daily.csv", "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
+    *(RECONCILIATION, UNATTRIBUTED_CONVERSIONS),
+)
+_OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "channel_name")
+_DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
 
 
 class Report(StoringSettings):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
+    version = 2
     max_rejected_share = setting("max_rejected_share")
+    currency = setting("currency")
+    channels = setting("channels")
+    dead_feed = setting("dead_feed")
+    csv_bom = setting("csv_bom")
+    csv_formulas = setting("csv_formulas")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `SettingsError` also for a file of channels that cannot be used: nothing is built."""
+        super().__init__(*args, **kwargs)
+        _ = self.groups
 
     def requires(self) -> list[Stage]:
-        """The days' aggregates, the costs of every session day, what was set aside, and the tables."""
-        return self.summed if self.store == "false" else [*self.summed, self.clone(ChannelReportingTable)]
-
-    @property
-    def summed(self) -> list[Stage]:
-        """What the files of the report are made from."""
-        return [self.undated_rows, self.costs, self.credit, self.conversions]
-
-    @property
-    def undated_rows(self) -> UndatedRows:
-        """The rows without a day."""
-        return cast("UndatedRows", self.clone(UndatedRows))
+        """The days' aggregates, the costs of every session day, the rows without a day, and the tables."""
+        made_from = [self.clone(UndatedRows), self.costs, self.credit, self.books]
+        return made_from if self.store == "false" else [*made_from, self.clone(ChannelReportingTable)]
 
     @property
     def costs(self) -> ChannelCosts:
@@ -70,18 +81,33 @@ class Report(StoringSettings):
         return cast("ChannelCredit", self.clone(ChannelCredit))
 
     @property
-    def conversions(self) -> ConversionBooks:
+    def books(self) -> ConversionBooks:
         """What became of the conversions."""
         return cast("ConversionBooks", self.clone(ConversionBooks))
 
+    @property
+    def orders(self) -> list[Any]:
+        """The conversions, their journeys and the credit."""
+        return [self.clone(stage) for stage in (Conversions, Journeys, Attribution)]
+
+    @property
+    def groups(self) -> dict[str, ChannelGroup]:
+        """The file of channels. Raises `SettingsError`."""
+        return load_channels(Path(self.channels) if self.channels else None)
+
     def parts(self) -> Sequence[Part]:
         """The files; the first one is what a run ends with."""
-        return [CHANNEL_REPORT, CHANNEL_PHASES, RECONCILIATION, UNATTRIBUTED_CONVERSIONS]
+        return _PARTS
+
+    @property
+    def folder(self) -> str:
+        """Where the reports of the model are, in the data directory."""
+        return f"report/{self.model}"
 
     def target(self, part: Part) -> CsvTarget | JsonTarget:
         """`<DATA_DIR>/report/<model>/<interval>/<file>`; of a trial below its own folder."""
         kind = JsonTarget if part == RECONCILIATION else CsvTarget
-        return kind(self.files, f"report/{self.model}/{self.date_interval}/{part}")
+        return kind(self.files, f"{self.folder}/{self.date_interval}/{part}")
 
     def output(self) -> CsvTarget | JsonTarget:
         """The channel report."""
@@ -93,21 +119,26 @@ class Report(StoringSettings):
         return f"Report-{self.model}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
-        """The limits by which the books count requests."""
+        """How the files are written, the channels' groups, and the limits by which the books count requests."""
+        written = {name: getattr(self, name) for name in ("currency", "csv_bom", "csv_formulas")}
+        groups = {name: of.group for name, of in self.groups.items()}
         needed = {"max_customer_journeys": self.max_customer_journeys, "max_sessions": self.max_sessions}
-        return needed if self.choice.is_api else {}
+        return {**written, "groups": groups, **(needed if self.choice.is_api else {})}
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The days' aggregates and costs, and what was set aside."""
-        contents = [list(stage.contents().values()) for stage in self.summed]
-        return dict.fromkeys(self.parts(), fingerprint({"contents": contents, "set_aside": vars(self._set_aside())}))
+        """The days' aggregates, orders and costs, and what was set aside."""
+        contents = [list(stage.contents().values()) for stage in (self.credit, self.books, *self.orders)]
+        costs = self.costs.contents()
+        made_from = {"contents": contents, "costs": [costs[day] for day in self._days_looked_at()]}
+        return dict.fromkeys(self.parts(), fingerprint({**made_from, "extracted": repr(self._extracted())}))
 
     def stale(self) -> dict[Part, str]:
-        """The files that are not current; the books also if more is rejected than allowed."""
+        """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""
         stale = super().stale()
         if RECONCILIATION not in stale:
             books = self.target(RECONCILIATION).read()
-            if too_many_rejected(books, self.max_rejected_share):
+            too_dead = self.dead_feed == "fail" and books["dead_feeds"]
+            if too_dead or too_many_rejected(books, self.max_rejected_share):
                 stale[RECONCILIATION] = self.fingerprints()[RECONCILIATION]
         return stale
 
@@ -115,36 +146,67 @@ class Report(StoringSettings):
         """Make the files and print the totals by channel."""
         super().run_once()
         from pipeline.reporting.channel_report import read_csv
+        from pipeline.reporting.latest import keep_latest
         from pipeline.reporting.summary import render
 
-        report = read_csv(self.target(CHANNEL_REPORT).read_text())
+        keep_latest(self.files, self.folder, str(self.date_interval), [str(part) for part in self.parts()])
+        summary = read_csv(self.target(CHANNEL_SUMMARY).read_text())
         books = self.target(RECONCILIATION).read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
-        sys.stdout.write(render(report, books, f"{self.model}, {self.date_interval}", files))
+        sys.stdout.write(render(summary, books, f"{self.model}, {self.date_interval}", files))
 
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
-        """Sum the days, write the files. Raises `SourceError`, `UnbalancedBooksError`, `RejectedJourneysError`."""
-        from pipeline.reporting.channel_report import build_channel_report, to_csv
-        from pipeline.reporting.csv_text import csv_text
-        from pipeline.reporting.phases import build_channel_phases
+        """Sum the days, write the files.
+
+        Raises `SourceError`, `DeadFeedError`, `UnbalancedBooksError`, `RejectedJourneysError`.
+        """
+        from pipeline.reporting.report_tables import build_tables
 
         self._refuse_repeated_sessions()
-        costs, credit, conversions = self.costs, self.credit, self.conversions
-        credit_of_days = [credit.target(day).read() for day in self.days]
-        report = build_channel_report(credit_of_days, {day: costs.target(day).read() for day in costs.days}, self.days)
-        books = self._books(report)
+        credit = {day: self.credit.target(day).read() for day in self.days}
+        costs = {day: self.costs.target(day).read() for day in self.days}
+        groups = {name: of.group for name, of in self.groups.items()}
+        tables = build_tables(credit, costs, self._order_days(), groups)
+        books = self._reconcile(tables[CHANNEL_REPORT])
         check_books(books)
-        prints = self.fingerprints()
-        unattributed = unattributed_csv((day, conversions.target(day).read()) for day in self.days)
-        self.target(UNATTRIBUTED_CONVERSIONS).write_text(unattributed, prints[UNATTRIBUTED_CONVERSIONS])
-        self.target(CHANNEL_PHASES).write_text(
-            csv_text(build_channel_phases(report, credit_of_days)), prints[CHANNEL_PHASES]
-        )
-        self.target(CHANNEL_REPORT).write_text(to_csv(report), prints[CHANNEL_REPORT])
-        self.target(RECONCILIATION).write(books, prints[RECONCILIATION])
+        if self.dead_feed == "fail":
+            refuse_dead_feeds(books["dead_feeds"])
+        self._write(tables, books)
         check_rejected_share(books, self.max_rejected_share)
-        self._warn(books, report["channel_name"])
+        for warning in warnings_of(
+            tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1], books, self.choice, self.groups
+        ):
+            self.warn(warning)
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
+
+    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any]) -> None:
+        """Write the files; warn of cells that a spreadsheet would run."""
+        books_of = self.books
+        unattributed = list_unattributed((day, books_of.target(day).read()) for day in self.days)
+        style = CsvStyle(mark=self.csv_bom, quote_formulas=self.csv_formulas == "quote")
+        prints = self.fingerprints()
+        risky = set()
+        written: dict[str, pd.DataFrame | Mapping[str, list[Any]]] = {**tables, UNATTRIBUTED_CONVERSIONS: unattributed}
+        for part, table in written.items():
+            self.target(part).write_text(csv_text(table, style), prints[part])
+            risky |= set(formula_columns(table))
+        cast("JsonTarget", self.target(RECONCILIATION)).write(books, prints[RECONCILIATION])
+        if risky and not style.quote_formulas:
+            self.warn(
+                f"cells of the column {', '.join(sorted(risky))} begin as formulas do, and a spreadsheet would run "
+                "them: CSV_FORMULAS=quote puts an apostrophe in front"
+            )
+
+    def _order_days(self) -> Iterator[OrderDay]:
+        """Of each day the journeys, their credit, and which conversions are their user's first."""
+        from pipeline.reporting.report_tables import first_orders
+
+        conversions, journeys, credit = self.orders
+        users: set[str] = set()
+        for day in self.days:
+            first = first_orders(conversions.target(day).read(), users)
+            sessions = journeys.target(day).read(_OF_JOURNEYS)
+            yield day, sessions, credit.target(day).read(["conv_id", "ihc"]), first
 
     def _refuse_repeated_sessions(self) -> None:
         """Raise `SourceError` for a session that stands on several days: the scans see each day by itself."""
@@ -153,10 +215,17 @@ class Report(StoringSettings):
             paths = [sessions.target(day).verified() for day in sessions.days]
             refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
-    def _books(self, report: pd.DataFrame) -> dict[str, Any]:
+    def _reconcile(self, report: pd.DataFrame) -> dict[str, Any]:
         """The reconciliation."""
-        rows_without_a_day = self.undated_rows.target("undated_rows").read()
-        return reconcile(self.conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)
+        days, costs = self.books.books(), self.costs
+        feeds = {}
+        for day in self._days_looked_at():
+            target = costs.target(day)
+            sessions = sum(target.read(["sessions"])["sessions"].to_pylist())
+            feeds[day] = DayFeed(sessions, target.notes()["spend"])
+        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days))
+        requests = self._api_requests()
+        return reconcile(days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead)
 
     def _api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""
@@ -168,26 +237,19 @@ class Report(StoringSettings):
         lengths = (JourneyArrays.from_table(journeys.target(day).read()).lengths for day in self.days)
         return requests_needed(lengths, self.api_settings())
 
-    def _set_aside(self) -> SetAside:
-        """What was set aside as bad input on the days that the report reaches."""
-        conversions, sessions, costs = (
-            [stage.target(day).notes() for day in stage.days]
-            for stage in (self.clone(Conversions), self.reached(Sessions), self.reached(ChannelCosts))
-        )
-        return SetAside(
-            conversions=sum(notes["rejected"]["conversions"] for notes in conversions),
-            revenue=math.fsum(notes["rejected_amount"]["conversions"] for notes in conversions),
-            sessions=sum(notes["rejected"]["session_sources"] for notes in sessions),
-            session_costs=sum(notes["rejected"]["session_costs"] for notes in costs),
-            cost_of_sessions=math.fsum(notes["cost_of_sessions"] for notes in costs),
-        )
+    def _days_looked_at(self) -> list[dt.date]:
+        """The days of the interval, and those of four weeks before it that it reaches back to."""
+        earliest = self.days[0] - dt.timedelta(days=_DAYS_BEFORE)
+        return [day for day in self.costs.days if day >= earliest]
 
-    def _warn(self, books: Mapping[str, Any], channels: Iterable[str]) -> None:
-        if not books["conversions"]:
-            self.warn("there is no conversion in the interval: the report holds costs alone")
-        moved = self.choice.redistribution
-        if moved and (unknown := moved.unknown_channels(channels)):
-            self.warn(f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?")
+    def _extracted(self) -> Extracted:
+        """What the extracts note: of the interval's days, of sessions also of the days that it reaches back to."""
+        costs = self.clone(ChannelCosts)
+        conversions, sessions, spent = (
+            {day: stage.target(day).notes() for day in stage.days}
+            for stage in (self.clone(Conversions), self.reached(Sessions), costs)
+        )
+        return extracted(conversions, sessions, spent)
 
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,12 +35,11 @@ def unattributed_conversions(conversions: pa.Table, journeys: pa.Table, credit: 
     return left.append_column("reason", reasons).select(UNATTRIBUTED.names).cast(UNATTRIBUTED)
 
 
-def unattributed_csv(days: Iterable[tuple[dt.date, pa.Table]]) -> str:
-    """A CSV with the columns conv_id, conv_date, revenue (euro) and reason, from `UNATTRIBUTED` of each day."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("conv_id", "conv_date", "revenue", "reason"))
+def list_unattributed(days: Iterable[tuple[dt.date, pa.Table]]) -> dict[str, list[Any]]:
+    """The columns conv_id, conv_date, revenue and reason, from `UNATTRIBUTED` of each day."""
+    columns: dict[str, list[Any]] = {"conv_id": [], "conv_date": [], "revenue": [], "reason": []}
     for day, table in days:
-        columns = (table[name].to_pylist() for name in UNATTRIBUTED.names)
-        writer.writerows((conv_id, day, revenue, reason) for conv_id, revenue, reason in zip(*columns, strict=True))
-    return text.getvalue()
+        columns["conv_date"] += [str(day)] * table.num_rows
+        for name in UNATTRIBUTED.names:
+            columns[name] += table[name].to_pylist()
+    return columns

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadRowsError
 from pipeline.source.schema import SET_ASIDE
+from targets.csv_text import csv_text
 
 _SHOWN = 5
 _DAYS_SHOWN = 10
@@ -44,11 +43,7 @@ class Rejects:
 
     def to_csv(self) -> str:
         """A CSV with the columns id and reason."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("id", "reason"))
-        writer.writerows(zip(self.ids, self.reasons, strict=True))
-        return text.getvalue()
+        return csv_text({"id": self.ids, "reason": self.reasons})
 
 
 def split(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -145,4 +146,6 @@ def _explained() -> Iterator[None]:
 
 def cost_notes(extract: Extract, of_set_aside: float) -> dict[str, Any]:
     """What the books need to know of a day's costs."""
-    return {**extract.notes(), "cost_of_sessions": of_set_aside}
+    notes = extract.notes()
+    spend = [*extract.rows["cost"].to_pylist(), of_set_aside, notes["rejected_amount"]["session_costs"]]
+    return {**notes, "cost_of_sessions": of_set_aside, "spend": math.fsum(spend)}

@@ -213,6 +213,7 @@ class Conversions(ScannedDays):
 class ChannelCosts(DayExtract):
     """The cost and the number of sessions of each channel on each day."""
 
+    version = 4
     folder, schema, source_table = "channel_costs", CHANNEL_COSTS, "session_costs"
 
     def requires(self) -> list[Stage]:

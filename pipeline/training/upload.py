@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.errors import JourneyError
 from pipeline.ihc_api.request_json import session_objects
-from pipeline.reporting.csv_text import csv_text
+from targets.csv_text import csv_text
 
 FLAGS = ("holder_engagement", "closer_engagement", "conversion", "impression_interaction")
 COLUMNS = ("conversion_id", "session_id", "timestamp", "channel_label", *FLAGS)

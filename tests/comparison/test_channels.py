@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from comparison_cases import DAY, day_of, journeys, reports
+from support.compared_journeys import DAY, day_of, journeys, reports
 
 from pipeline.comparison.channels import compare_models, correlate_ranks
 from pipeline.comparison.schema import ESTIMATES, MODEL_COMPARISON

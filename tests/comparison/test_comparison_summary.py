@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comparison_cases import day_of, journeys, reports
+from support.compared_journeys import day_of, journeys, reports
 
 from pipeline.attribution.models import load_model
 from pipeline.comparison.channels import compare_models, correlate_ranks

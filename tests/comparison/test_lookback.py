@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from comparison_cases import DAY, day_of, journeys, reports
+from support.compared_journeys import DAY, day_of, journeys, reports
 
 from pipeline.attribution.models import load_model
 from pipeline.comparison.lookback import WINDOWS, credit_by_window, lookback_sensitivity, within_lookback

@@ -50,7 +50,7 @@ def totals(report: Path) -> dict[str, list[float]]:
     for row in read_report(report):
         total = sums.setdefault(row["channel_name"], [0.0, 0.0, 0.0])
         for place, name in enumerate(("cost", "ihc", "ihc_revenue")):
-            total[place] += float(row[name])
+            total[place] += float(row[name] or 0)
     return sums
 
 

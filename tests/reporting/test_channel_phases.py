@@ -14,9 +14,9 @@ from pipeline.errors import AttributionError
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.reporting.channel_report import build_channel_report
 from pipeline.reporting.credit import CHANNEL_CREDIT, sum_channel_credit
-from pipeline.reporting.csv_text import csv_text
 from pipeline.reporting.phases import build_channel_phases
 from pipeline.source.schema import CHANNEL_COSTS
+from targets.csv_text import csv_text
 
 DAYS = [dt.date(2023, 9, 1), dt.date(2023, 9, 2)]
 NOON = 1_693_569_600  # of the first day

@@ -17,8 +17,9 @@ from credited_journeys import CHANNEL_NAMES, DAY, Order, Orders, Touch, costs, c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.reporting.channel_report import COLUMNS, build_channel_report, read_csv, to_csv
+from pipeline.reporting.channel_report import COLUMNS, build_channel_report, read_csv
 from pipeline.reporting.credit import sum_channel_credit
+from targets.csv_text import csv_text
 
 YESTERDAY = DAY - dt.timedelta(days=1)
 DAYS_BEFORE = [DAY - dt.timedelta(days=number) for number in range(5)]
@@ -34,7 +35,7 @@ def cells(report: pd.DataFrame) -> dict[tuple[str, str], dict[Hashable, Any]]:
 
 def as_text(report: pd.DataFrame) -> str:
     """As it is read back from a file of UTF-8."""
-    return to_csv(report).encode().decode()
+    return csv_text(report).encode().decode()
 
 
 def one_cell(channel: str = "Direct Traffic", *, cost: float = 2.0, ihc: float = 0.5) -> pd.DataFrame:
@@ -74,8 +75,11 @@ class TestRows:
         assert [*found] == sorted(expected)
         for cell, row in found.items():
             ihc, revenue = earned.get(cell, [0.0, 0.0])
-            assert row["cost"] == cost.get(cell, 0.0)
             assert (row["ihc"], row["ihc_revenue"]) == pytest.approx((ihc, revenue), rel=1e-12)
+            if cell[1] not in map(str, interval):
+                assert all(math.isnan(row[name]) for name in ("cost", "CPO", "ROAS"))
+                continue
+            assert row["cost"] == cost.get(cell, 0.0)
             assert row["CPO"] == row["cost"] / row["ihc"] if ihc else math.isnan(row["CPO"])
             assert row["ROAS"] == row["ihc_revenue"] / row["cost"] if row["cost"] else math.isnan(row["ROAS"])
 
@@ -91,13 +95,35 @@ class TestRows:
             0.0,
         )
 
-    def test_an_earlier_row_is_there_if_credit_reaches_it_with_all_its_cost(self) -> None:
+    def test_an_earlier_row_is_there_if_credit_reaches_it_without_its_cost(self) -> None:
         spent = {DAY: costs({}), YESTERDAY: costs({"Radio": 5.0, "Television": 7.0})}
         orders = {"c": Order([Touch("Radio", days_before=1)], revenue=30.0)}
         table = build_channel_report([credit_of(orders)], spent, [DAY])
-        assert cells(table) == {
-            ("Radio", "2023-08-31"): dict(zip(COLUMNS, ["Radio", "2023-08-31", 5.0, 1.0, 30.0, 5.0, 6.0], strict=True))
+        ((cell, row),) = cells(table).items()
+        assert cell == ("Radio", "2023-08-31")
+        assert (row["ihc"], row["ihc_revenue"]) == (1.0, 30.0)
+        assert all(math.isnan(row[name]) for name in ("cost", "CPO", "ROAS"))
+        assert csv_text(table).splitlines()[1] == "Radio,2023-08-31,,1.0,30.0,,"
+
+    def test_spend_without_a_session_has_its_row(self) -> None:
+        spent = costs({"Television": 7.0}).drop_columns("sessions")
+        spent = spent.append_column("sessions", pa.array([0], pa.int64()))
+        (row,) = build_channel_report([], {DAY: spent}, [DAY]).to_dict("records")
+        assert (row["channel_name"], row["cost"], row["ihc"]) == ("Television", 7.0, 0.0)
+
+    @settings(max_examples=30, deadline=None)
+    @given(random_orders(prefix="a"), random_orders(prefix="b"), st.lists(st.floats(0, 100), min_size=5, max_size=5))
+    def test_two_reports_side_by_side_add_up(self, first: Orders, second: Orders, amounts: list[float]) -> None:
+        spent = {
+            day: costs({"Radio": amount, "Print": amount / 3}) for day, amount in zip(DAYS_BEFORE, amounts, strict=True)
         }
+        one, other = credit_of(first, YESTERDAY), credit_of(second, DAY)
+        reports = [
+            build_channel_report(credit, spent, days).groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
+            for credit, days in (([one], [YESTERDAY]), ([other], [DAY]), ([one, other], [YESTERDAY, DAY]))
+        ]
+        together = reports[0].add(reports[1], fill_value=0.0)
+        pd.testing.assert_frame_equal(together, reports[2], check_exact=False, atol=1e-9)
 
     def test_a_row_that_was_reached_with_no_credit_counts_as_reached(self) -> None:
         spent = {DAY: costs({"Radio": 1.0}), YESTERDAY: costs({"Radio": 5.0})}
@@ -156,7 +182,7 @@ class TestCsv:
     @given(st.lists(NAMES, unique=True), st.floats(0, allow_infinity=False))
     def test_pythons_own_reader_finds_the_same(self, names: list[str], cost: float) -> None:
         report = build_channel_report([], {DAY: costs(dict.fromkeys(names, cost))}, [DAY])
-        rows = [*csv.reader(io.StringIO(to_csv(report), newline=""))]
+        rows = [*csv.reader(io.StringIO(csv_text(report), newline=""))]
         roas = "0.0" if cost else ""
         expected = [[name, "2023-09-01", repr(cost), "0.0", "0.0", "", roas] for name in sorted(names)]
         assert rows == [COLUMNS, *expected]
@@ -171,13 +197,13 @@ class TestCsv:
         pd.testing.assert_frame_equal(found, report, check_exact=True)
 
     def test_a_ratio_that_is_not_there_is_an_empty_field(self) -> None:
-        assert to_csv(one_cell(cost=0.0)).splitlines()[1] == "Direct Traffic,2023-09-01,0.0,0.5,5.0,0.0,"
-        assert to_csv(one_cell(ihc=0.0)).splitlines()[1] == "Direct Traffic,2023-09-01,2.0,0.0,0.0,,0.0"
+        assert csv_text(one_cell(cost=0.0)).splitlines()[1] == "Direct Traffic,2023-09-01,0.0,0.5,5.0,0.0,"
+        assert csv_text(one_cell(ihc=0.0)).splitlines()[1] == "Direct Traffic,2023-09-01,2.0,0.0,0.0,,0.0"
 
     def test_plain_names_are_not_quoted(self) -> None:
-        assert to_csv(one_cell("FB & IG Ads")) == f"{','.join(COLUMNS)}\nFB & IG Ads,2023-09-01,2.0,0.5,5.0,4.0,2.5\n"
+        assert csv_text(one_cell("FB & IG Ads")) == f"{','.join(COLUMNS)}\nFB & IG Ads,2023-09-01,2.0,0.5,5.0,4.0,2.5\n"
 
     def test_an_empty_report_comes_back_with_its_types(self) -> None:
         empty = build_channel_report([], {}, [])
-        assert to_csv(empty) == ",".join(COLUMNS) + "\n"
+        assert csv_text(empty) == ",".join(COLUMNS) + "\n"
         pd.testing.assert_frame_equal(read_csv(as_text(empty)), empty, check_index_type=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from typing import Any
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from pipeline.errors import RejectedJourneysError, UnbalancedBooksError
 from pipeline.reporting.channel_report import build_channel_report
 from pipeline.reporting.credit import sum_channel_credit
+from pipeline.reporting.extracted import Extracted, extracted
 from pipeline.reporting.reconciliation import (
     DayBooks,
-    SetAside,
     check_books,
     check_rejected_share,
     day_books,
@@ -25,6 +26,7 @@ from pipeline.reporting.reconciliation import (
 )
 from pipeline.reporting.unattributed import unattributed_conversions
 
+TOMORROW = DAY + dt.timedelta(days=1)
 ORDERS = {
     "answered": Order([Touch(ihc=0.25, session_id="a"), Touch(ihc=0.75, session_id="b")], revenue=100.0, cut=3),
     "rejected": Order([Touch()], revenue=20.0, answered=False, cut=2),
@@ -44,7 +46,7 @@ def report_of(*days: Orders) -> pd.DataFrame:
 
 
 def balanced(**changes: float) -> dict[str, Any]:
-    books = reconcile([books_of(ORDERS)], SetAside(), report_of(ORDERS), 7, {})
+    books = reconcile([books_of(ORDERS)], Extracted(spend=4.0), report_of(ORDERS), 7)
     check_books(books)
     assert not changes.keys() - books.keys()
     return {**books, **changes}
@@ -67,24 +69,73 @@ def test_a_day_without_conversions_has_empty_books() -> None:
 
 
 def test_reconciliation_holds_what_went_in_beside_what_came_out() -> None:
-    set_aside = SetAside(conversions=2, revenue=1.25, sessions=4, session_costs=1, cost_of_sessions=0.75)
-    undated = {"session_sources": {"?": 2, "": 1}, "conversions": {}}
-    assert reconcile([books_of(ORDERS), books_of({})], set_aside, report_of(ORDERS), 7, undated) == {
+    found = Extracted(
+        rejected_conversions=2,
+        rejected_revenue=1.25,
+        rejected_sessions=4,
+        rejected_costs=1,
+        rejected_cost=0.5,
+        cost_of_sessions=0.75,
+        spend=5.25,
+        refunds={DAY: {"count": 2, "amount": -30.0}},
+        duplicates={"conversions": 3},
+    )
+    dead = [{"date": "2023-09-01", "feed": "costs", "reason": "no cost"}]
+    days = [books_of(ORDERS), books_of({})]
+    books = reconcile(days, found, report_of(ORDERS), 7, currency="CHF", dead_feeds=dead)
+    assert books == {
         "conversions": 6,
         "attributed": 1,
         "without_sessions": 2,
         "rejected": 1,
         "input_rejects": 2,
         "ihc": 1.0,
+        "currency": "CHF",
         "revenue": 124.75,
         "attributed_revenue": 100.0,
         "unattributed_revenue": 24.75,
-        "cost": 4.0,
+        "refunds": {"count": 2, "amount": -30.0, "days": {"2023-09-01": {"count": 2, "amount": -30.0}}},
+        "net_revenue": 94.75,
+        "spend": 4.0,
+        "spend_set_aside": 1.25,
+        "spend_extracted": 5.25,
         "sessions_truncated": 5,
         "api_requests": 7,
-        "set_aside": {"conversions": 2, "sessions": 4, "session_costs": 1, "cost_of_sessions": 0.75},
-        "rows_without_a_day": {"session_sources": 3, "conversions": 0},
+        "set_aside": {
+            "conversions": 2,
+            "revenue": 1.25,
+            "sessions": 4,
+            "cost_of_sessions": 0.75,
+            "session_costs": 1,
+            "cost": 0.5,
+        },
+        "duplicates": {"conversions": 3},
+        "dead_feeds": dead,
     }
+    check_books(books)
+
+
+def test_what_the_extracts_note_is_summed_over_the_days_of_the_interval() -> None:
+    rejected = {"rejected": {"conversions": 1}, "rejected_amount": {"conversions": 2.5}}
+    conversions = {
+        DAY: {**rejected, "refunds": {"count": 2, "amount": -7.5}, "duplicates": 1},
+        TOMORROW: {**rejected, "refunds": {"count": 0, "amount": 0.0}, "duplicates": 2},
+    }
+    of_sessions = {"rejected": {"session_sources": 3}, "duplicates": 1}
+    sessions = dict.fromkeys((DAY - dt.timedelta(days=1), DAY, TOMORROW), of_sessions)
+    of_costs = {"rejected": {"session_costs": 1}, "rejected_amount": {"session_costs": 0.25}, "duplicates": 0}
+    costs = {day: {**of_costs, "cost_of_sessions": 4.0, "spend": 10.0} for day in (DAY, TOMORROW)}
+    assert extracted(conversions, sessions, costs) == Extracted(
+        rejected_conversions=2,
+        rejected_revenue=5.0,
+        rejected_sessions=9,
+        cost_of_sessions=8.0,
+        rejected_costs=2,
+        rejected_cost=0.5,
+        spend=20.0,
+        refunds={DAY: {"count": 2, "amount": -7.5}},
+        duplicates={"session_sources": 2, "conversions": 3, "session_costs": 0},
+    )
 
 
 def test_sums_are_exact_whatever_the_order() -> None:
@@ -92,8 +143,8 @@ def test_sums_are_exact_whatever_the_order() -> None:
     orders = {f"{place}": Order(revenue=revenue) for place, revenue in enumerate(revenues)}
     day, reverse = books_of(orders), books_of(dict(reversed(orders.items())))
     empty = report_of({})
-    assert reconcile([day, reverse], SetAside(), empty, 0, {}) == reconcile([reverse, day], SetAside(), empty, 0, {})
-    assert reconcile([day], SetAside(), empty, 0, {})["revenue"] == math.fsum(revenues)
+    assert reconcile([day, reverse], Extracted(), empty, 0) == reconcile([reverse, day], Extracted(), empty, 0)
+    assert reconcile([day], Extracted(), empty, 0)["revenue"] == math.fsum(revenues)
 
 
 @settings(max_examples=50, deadline=None)
@@ -101,10 +152,9 @@ def test_sums_are_exact_whatever_the_order() -> None:
 def test_whatever_happens_to_conversions_the_books_balance(days: list[Orders], aside: int, revenue: float) -> None:
     books = reconcile(
         [books_of(orders) for orders in days],
-        SetAside(conversions=aside, revenue=revenue),
+        Extracted(rejected_conversions=aside, rejected_revenue=revenue),
         build_channel_report([sum_channel_credit(journeys(o), credit(o)) for o in days], {}, [DAY]),
         0,
-        {},
     )
     check_books(books)
     places = ("attributed", "without_sessions", "rejected", "input_rejects")
@@ -121,14 +171,20 @@ def test_whatever_happens_to_conversions_the_books_balance(days: list[Orders], a
         ({"ihc": 1.00001}, "the report's ihc is off its 1 attributed conversions by +0.000010000"),
         ({"ihc": 0.5}, "the report's ihc is off its 1 attributed conversions by -0.500000000"),
         ({"ihc": math.nan}, "the report's ihc is off its 1 attributed conversions by +nan"),
-        ({"revenue": 123.49}, "attributed plus unattributed revenue is off the revenue by +0.01 euro"),
-        ({"attributed_revenue": 0.0}, "attributed plus unattributed revenue is off the revenue by -100.00 euro"),
-        ({"unattributed_revenue": math.nan}, "attributed plus unattributed revenue is off the revenue by +nan euro"),
+        ({"revenue": 123.49}, "attributed plus unattributed revenue is off the revenue by +0.01 EUR"),
+        ({"attributed_revenue": 0.0}, "attributed plus unattributed revenue is off the revenue by -100.00 EUR"),
+        ({"unattributed_revenue": math.nan}, "attributed plus unattributed revenue is off the revenue by +nan EUR"),
+        ({"spend": 3.99}, "spend in the report plus spend set aside is off the spend as extracted by -0.01 EUR"),
+        (
+            {"spend_set_aside": 0.5},
+            "spend in the report plus spend set aside is off the spend as extracted by +0.50 EUR",
+        ),
+        ({"spend": math.nan}, "spend in the report plus spend set aside is off the spend as extracted by +nan EUR"),
         (
             {"conversions": 3, "revenue": 0.0},
             (
                 "conversions accounted for are 4, in the source 3; "
-                "attributed plus unattributed revenue is off the revenue by +123.50 euro"
+                "attributed plus unattributed revenue is off the revenue by +123.50 EUR"
             ),
         ),
     ],

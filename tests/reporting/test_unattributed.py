@@ -9,7 +9,8 @@ import io
 import pyarrow as pa
 from credited_journeys import DAY, Order, Orders, Touch, conversions, credit, journeys
 
-from pipeline.reporting.unattributed import UNATTRIBUTED, unattributed_conversions, unattributed_csv
+from pipeline.reporting.unattributed import UNATTRIBUTED, list_unattributed, unattributed_conversions
+from targets.csv_text import csv_text
 
 ORDERS = {
     "z, no sessions": Order(revenue=3.25),
@@ -40,7 +41,7 @@ def test_the_csv_lists_them_day_by_day() -> None:
 
     tomorrow = DAY + dt.timedelta(days=1)
     later = tomorrow + dt.timedelta(days=1)
-    text = unattributed_csv([(DAY, of(ORDERS)), (tomorrow, of({})), (later, of({"c": Order()}))])
+    text = csv_text(list_unattributed([(DAY, of(ORDERS)), (tomorrow, of({})), (later, of({"c": Order()}))]))
     assert [*csv.reader(io.StringIO(text, newline=""))] == [
         ["conv_id", "conv_date", "revenue", "reason"],
         ["z, no sessions", "2023-09-01", "3.25", "without_sessions"],
@@ -51,4 +52,4 @@ def test_the_csv_lists_them_day_by_day() -> None:
 
 
 def test_the_csv_of_nothing_is_its_header() -> None:
-    assert unattributed_csv([]) == "conv_id,conv_date,revenue,reason\n"
+    assert csv_text(list_unattributed([])) == "conv_id,conv_date,revenue,reason\n"

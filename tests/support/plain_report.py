@@ -52,13 +52,28 @@ class Order:
 
 @dataclass
 class Books:
-    """The report's cells (cost, ihc, ihc_revenue), the credit of each order's sessions, and the orders without."""
+    """The report's cells (cost, ihc, ihc_revenue), the credit of each order's sessions, and the orders without.
 
-    cells: dict[Cell, tuple[float, float, float]]
+    Attributes:
+        cells: a date before the interval has no cost.
+        summary: of each channel the figures of `channel_summary.csv`, without those that follow from others.
+        daily: of each channel and conversion date spend, orders, revenue.
+        arrived: of each date of the interval the share of its credit that is expected to have arrived.
+        paths: of each path orders, revenue, touches, days; the last two are sums.
+        lags: of each kind and value orders and revenue.
+
+    """
+
+    cells: dict[Cell, tuple[float | None, float, float]]
     credit: dict[str, dict[str, float]]
     revenue: float
     unattributed: list[Order]
     sessions_truncated: int
+    summary: dict[str, dict[str, float]]
+    daily: dict[Cell, list[float]]
+    arrived: dict[str, float]
+    paths: dict[str, list[float]]
+    lags: dict[tuple[str, int], list[float]]
 
 
 def plain_report(
@@ -75,7 +90,7 @@ def plain_report(
     spent, touches, all_orders = _read(database)
     orders = [order for order in all_orders if _epoch(first) <= order.at < _epoch(end)]
     earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
-    credit: dict[str, dict[str, float]] = {}
+    journeys: dict[str, dict[Touch, float]] = {}
     truncated = 0
     for order in orders:
         earliest = order.at - 24 * 3600 * lookback_days if lookback_days else -math.inf
@@ -87,24 +102,111 @@ def plain_report(
         journey = journey[-max_sessions:]
         if journey:
             shares = dict(zip(journey, (model or plain_ihc)(journey), strict=True))
-            credit[order.id] = {touch.id: share for touch, share in shares.items()}
+            journeys[order.id] = shares
             for touch, share in shares.items():
                 earned[touch.channel, touch.date].append((share, share * order.revenue))
     cells = {cell for cell in spent if first <= cell[1] < end} | set(earned)
+    attributed = [(order, journeys[order.id]) for order in orders if order.id in journeys]
     return Books(
         cells={
             cell: (
-                fsum(spent[cell]),
+                fsum(spent[cell]) if first <= cell[1] < end else None,
                 fsum(ihc for ihc, _ in earned[cell]),
                 fsum(revenue for _, revenue in earned[cell]),
             )
             for cell in cells
         },
-        credit=credit,
+        credit={conv_id: {touch.id: share for touch, share in shares.items()} for conv_id, shares in journeys.items()},
         revenue=fsum(order.revenue for order in orders),
-        unattributed=[order for order in orders if order.id not in credit],
+        unattributed=[order for order in orders if order.id not in journeys],
         sessions_truncated=truncated,
+        summary=_summary({channel for channel, _ in cells}, spent, attributed, all_orders, first, end),
+        daily=_daily(spent, attributed, first, end),
+        arrived=_arrived(attributed, first, end),
+        paths=_paths(attributed),
+        lags=_lags(attributed),
     )
+
+
+Attributed = list[tuple[Order, dict[Touch, float]]]
+"""The orders with a journey, and the credit of its touches in time order."""
+
+
+def _summary(
+    channels: set[str],
+    spent: dict[Cell, list[float]],
+    attributed: Attributed,
+    orders: list[Order],
+    first: str,
+    end: str,
+) -> dict[str, dict[str, float]]:
+    first_orders: dict[str, Order] = {}
+    for order in sorted(orders, key=lambda order: (order.at, order.id)):
+        first_orders.setdefault(order.user, order)
+    within = {cell: costs for cell, costs in spent.items() if first <= cell[1] < end}
+    return {
+        channel: {
+            "spend": fsum(cost for (name, _), costs in within.items() if name == channel for cost in costs),
+            "orders": fsum(share for _, of in attributed for touch, share in of.items() if touch.channel == channel),
+            "revenue": fsum(
+                share * order.revenue
+                for order, of in attributed
+                for touch, share in of.items()
+                if touch.channel == channel
+            ),
+            "influenced_orders": sum(any(touch.channel == channel for touch in of) for _, of in attributed),
+            "new_customer_orders": fsum(
+                share
+                for order, of in attributed
+                for touch, share in of.items()
+                if touch.channel == channel and first_orders[order.user] == order
+            ),
+            "sessions": sum(len(costs) for (name, _), costs in within.items() if name == channel),
+        }
+        for channel in channels
+    }
+
+
+def _daily(spent: dict[Cell, list[float]], attributed: Attributed, first: str, end: str) -> dict[Cell, list[float]]:
+    daily = {cell: [fsum(costs), 0.0, 0.0] for cell, costs in spent.items() if first <= cell[1] < end}
+    for order, of in attributed:
+        for touch, share in of.items():
+            row = daily.setdefault((touch.channel, _date(order.at)), [0.0, 0.0, 0.0])
+            row[1] += share
+            row[2] += share * order.revenue
+    return daily
+
+
+def _arrived(attributed: Attributed, first: str, end: str) -> dict[str, float]:
+    lags = [(_days(touch.date, _date(order.at)), share) for order, of in attributed for touch, share in of.items()]
+    dates = [_date(at) for at in range(_epoch(first), _epoch(end), 24 * 3600)]
+    total = fsum(share for _, share in lags)
+    return {
+        date: fsum(share for lag, share in lags if lag <= _days(date, dates[-1])) / total if total else math.nan
+        for date in dates
+    }
+
+
+def _paths(attributed: Attributed) -> dict[str, list[float]]:
+    paths: dict[str, list[float]] = {}
+    for order, of in attributed:
+        channels = [touch.channel for touch in of]
+        path = " > ".join(name for place, name in enumerate(channels) if place == 0 or channels[place - 1] != name)
+        row = paths.setdefault(path, [0.0] * 4)
+        for place, amount in enumerate((1, order.revenue, len(of), (order.at - next(iter(of)).at) / 24 / 3600)):
+            row[place] += amount
+    return paths
+
+
+def _lags(attributed: Attributed) -> dict[tuple[str, int], list[float]]:
+    lags: dict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for order, of in attributed:
+        seen = [("touches", len(of), 1.0), ("days_to_order", (order.at - next(iter(of)).at) // (24 * 3600), 1.0)]
+        seen += [("days_of_credit", _days(touch.date, _date(order.at)), share) for touch, share in of.items()]
+        for kind, value, share in seen:
+            lags[kind, value][0] += share
+            lags[kind, value][1] += share * order.revenue
+    return lags
 
 
 def _read(database: Path) -> tuple[dict[Cell, list[float]], dict[str, list[Touch]], list[Order]]:
@@ -193,3 +295,11 @@ def _line(x: float, knots: list[tuple[float, float]]) -> float:
 
 def _epoch(date: str, time: str = "00:00:00") -> int:
     return int(dt.datetime.fromisoformat(f"{date}T{time}+00:00").timestamp())
+
+
+def _date(at: int) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
+
+
+def _days(early: str, late: str) -> int:
+    return (dt.date.fromisoformat(late) - dt.date.fromisoformat(early)).days

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
-from pipeline.comparison.bootstrap import Day
 from pipeline.days import epoch
 from pipeline.journeys.schema import JOURNEYS
+from pipeline.reporting.bootstrap import Day
 from pipeline.reporting.channel_report import build_channel_report
 from pipeline.reporting.credit import sum_channel_credit
 from pipeline.source.schema import CHANNEL_COSTS

@@ -1,0 +1,29 @@
+"""The files of the interval with the latest end, where other programs find them without knowing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from targets.files import Files
+
+INTERVAL = "interval.txt"
+_DATE = len("YYYY-MM-DD")
+
+
+def keep_latest(files: Files, folder: str, interval: str, names: Sequence[str]) -> None:
+    """Copy the files of `<folder>/<interval>/` to `<folder>/latest/`, unless those there are of a later end.
+
+    `interval.txt` says which interval they are of. Raises `UnwritableTargetError`.
+    """
+    record = f"{folder}/latest/{INTERVAL}"
+    if (
+        files.version(record) is not None
+        and files.read(record).decode(errors="replace").strip()[-_DATE:] > interval[-_DATE:]
+    ):
+        return
+    for name in names:
+        content = files.read(f"{folder}/{interval}/{name}")
+        copy = f"{folder}/latest/{name}"
+        if files.version(copy) is None or files.read(copy) != content:
+            files.write(copy, content)
+    files.write(record, f"{interval}\n".encode())

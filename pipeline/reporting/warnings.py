@@ -1,0 +1,43 @@
+"""What deserves a look although the books balance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.attribution.choice import ModelChoice
+from pipeline.console import shortened
+from pipeline.reporting.channel_groups import alike
+from pipeline.reporting.dead_feeds import describe
+
+_SHOWN = 5
+_NAME = 60
+
+
+def warnings_of(
+    channels: Sequence[str], books: Mapping[str, Any], choice: ModelChoice, listed: Collection[str]
+) -> Iterator[str]:
+    """A line for dead feeds, for names that look like slips, and for channels that the CHANNELS file lacks.
+
+    Takes the channels of the report, its books, the model, and the channels of the file.
+    """
+    if books["dead_feeds"]:
+        yield f"a feed looks dead: {describe(books['dead_feeds'])}"
+    moved = choice.redistribution
+    if moved and (unknown := moved.unknown_channels(channels)):
+        yield f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?"
+    if choice.name == "last-non-direct" and channels and not {*choice.options.direct_channels} & {*channels}:
+        yield (
+            f"no channel is called {_some(choice.options.direct_channels, ' or ')}, so last-non-direct passes over "
+            "none; name yours in DIRECT_CHANNELS"
+        )
+    if together := alike(channels):
+        groups = "; ".join(_some([repr(name) for name in names]) for names in together[:_SHOWN])
+        yield f"channels that differ in case or blanks alone are reported apart: {groups}; make them one in the source"
+    if listed and (unlisted := [name for name in channels if name not in listed]):
+        yield f"{len(unlisted)} channels are not in the CHANNELS file and have no group: {_some(unlisted)}"
+
+
+def _some(names: Sequence[str], between: str = ", ") -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return between.join(shortened(name, _NAME) for name in names[:_SHOWN]) + more
