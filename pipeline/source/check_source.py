@@ -95,7 +95,7 @@ def _no_table(source: Source, section: str, table: str, words: str) -> PipelineE
         )
     return SourceError(
         f"{source.name} has no table {table}; set DATABASE_URL to a database that has it, or SOURCE_MAPPING to a file "
-        "that says where it is"
+        "that says where it is (attribution-source init writes one)"
     )
 
 

@@ -109,13 +109,11 @@ def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
     return {f"{name} is NULL or empty": _mask(pc.equal(rows[name], ""))}
 
 
-def repeated(rows: pa.Table, name: str) -> dict[str, Mask]:
-    """The rule that an id stands once; every row of a repeated id breaks it, since none is known to be right."""
-    return repeated_codes(rows[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False), name)
+def repeated(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:
+    """The rule that an id, of which there are the codes, stands once.
 
-
-def repeated_codes(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:
-    """`repeated` for ids of which each has an integer code."""
+    Every row of a repeated id breaks it, since none is known to be right.
+    """
     return {f"{name} is there more than once": np.bincount(codes)[codes] > 1}
 
 
@@ -151,19 +149,39 @@ def another_currency(rows: pa.Table, currency: str) -> dict[str, Mask]:
     }
 
 
-def first_of_identical(rows: pa.Table, name: str) -> Mask:
-    """Of rows with the same id that agree in every column all but the first are left out; rows without an id stay."""
+def codes_of(column: pa.ChunkedArray) -> NDArray[np.integer]:
+    """An integer for each text, the same for the same."""
+    codes: NDArray[np.integer] = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def first_of_identical(rows: pa.Table, name: str, codes: NDArray[np.integer]) -> Mask:
+    """The rows but for those that agree in every column with an earlier one; rows without an id all stay.
+
+    `codes` are those of the ids, in the column `name`.
+    """
     keep = np.ones(rows.num_rows, dtype=bool)
-    encoded = rows[name].combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(codes)
     suspects = np.flatnonzero((counts > 1)[codes]) if len(counts) else np.array([], dtype=np.int64)
     seen: set[tuple[object, ...]] = set()
-    columns = rows.take(pa.array(suspects)).to_pydict()
-    for place, row_id, row in zip(suspects, columns[name], zip(*columns.values(), strict=True), strict=True):
-        keep[place] = not row_id or row not in seen
+    found = rows.take(pa.array(suspects))
+    read = ~unreadable(found)
+    columns = found.to_pydict()
+    for place, row_id, is_read, row in zip(
+        suspects, columns[name], read, zip(*columns.values(), strict=True), strict=True
+    ):
+        keep[place] = not (row_id and is_read and row in seen)
         seen.add(row)
     return keep
+
+
+def unreadable(rows: pa.Table) -> Mask:
+    """The rows with a value in place of one that does not fit, so that nobody knows whether they are identical."""
+    found = np.zeros(rows.num_rows, dtype=bool)
+    for column in rows.columns:
+        if column.type in {pa.float64(), pa.int8()}:
+            found |= column.to_numpy() == (-np.inf if column.type == pa.float64() else -1)
+    return found
 
 
 def all_of(*rules: Mapping[str, Mask]) -> dict[str, Mask]:

@@ -64,14 +64,15 @@ def undated_rows(source: Source) -> dict[str, dict[str, int]]:
 
 def find_undated(source: Source) -> dict[str, Undated]:
     """`undated_rows` with the revenue of conversions. Raises `DatabaseError`, `SourceError`."""
-    first, last = plausible_days(source.zone)
+    bounds = plausible_days(source.zone)
+    first, last = (np.datetime64(day) for day in bounds)
     found = {}
     for name, of_input in _inputs(source).items():
         values: Counter[str] = Counter()
         amounts = 0.0
-        where = source.sql.no_date("date_text", first, last) if of_input.times.is_plain else ""
+        where = source.sql.no_date("date_text", *bounds) if of_input.times.is_plain else ""
         for values_of_batch, day, amount in _scan(source, of_input, where):
-            bad = ~((day >= first) & (day <= last)) | np.isnat(day)
+            bad = ~((day >= first) & (day <= last))  # of which there are also those without a day
             values.update(values_of_batch.filter(pa.array(bad)).to_pylist())
             amounts += float(np.sum(amount[bad], where=np.isfinite(amount[bad])))
         found[name] = Undated(dict(sorted(values.items())), amounts)
@@ -83,7 +84,7 @@ def daily_counts(source: Source) -> dict[str, dict[dt.date, tuple[int, float]]]:
 
     Raises `DatabaseError`, `SourceError`.
     """
-    first, last = plausible_days(source.zone)
+    first, last = (np.datetime64(day) for day in plausible_days(source.zone))
     found = {}
     for name, of_input in _inputs(source).items():
         counts: dict[dt.date, tuple[int, float]] = {}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.days import epoch
 from pipeline.source import checks
@@ -79,7 +80,7 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
     """The good sessions of a day (`SESSIONS`), in the source's order, and the bad ones. Raises `SourceError`."""
     times = source.session_times
     raw = _raw(batches, session_columns(source), times, f"session_sources on {day}")
-    raw, counts = _without_duplicates(raw, "session_id")
+    raw, codes, counts = _without_duplicates(raw, "session_id")
     raw = cleaned(raw)
     rules = checks.all_of(
         checks.empty(raw, "session_id"),
@@ -87,7 +88,7 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
         checks.empty(raw, "channel_name"),
         _malformed_time(raw, times),
         *(checks.not_a_flag(raw, name) for name in FLAGS),
-        checks.repeated(raw, "session_id"),
+        checks.repeated(codes, "session_id"),
     )
     good, rejects = checks.split(raw, rules)
     rows = good.append_column("session_time", _seconds(good, times, day))
@@ -105,7 +106,7 @@ def check_conversions(
     raw = _raw(batches, conversion_columns(source), times, f"conversions on {day}")
     amounts = raw["revenue"].to_numpy()
     source_amount = float(np.sum(amounts, where=np.isfinite(amounts)))
-    raw, counts = _without_duplicates(raw, "conv_id")
+    raw, codes, counts = _without_duplicates(raw, "conv_id")
     amount_rule = checks.not_finite if source.refunds == "list" else checks.not_an_amount
     rules = checks.all_of(
         checks.empty(raw, "conv_id"),
@@ -113,7 +114,7 @@ def check_conversions(
         _malformed_time(raw, times),
         amount_rule(raw, "revenue"),
         checks.another_currency(raw, source.currency) if "currency" in raw.column_names else {},
-        checks.repeated(raw, "conv_id"),
+        checks.repeated(codes, "conv_id"),
     )
     good, rejects = checks.split(raw, rules, raw["revenue"].to_numpy())
     revenue = good["revenue"].to_numpy()
@@ -159,12 +160,14 @@ def _raw(batches: list[pa.RecordBatch], columns: Columns, times: Times, place: s
     return rows
 
 
-def _without_duplicates(raw: pa.Table, name: str) -> tuple[pa.Table, dict[str, Any]]:
-    keep = checks.first_of_identical(raw, name)
+def _without_duplicates(raw: pa.Table, name: str) -> tuple[pa.Table, NDArray[np.integer], dict[str, Any]]:
+    """The rows of which each counts, the codes of their ids, and the counts of all rows."""
+    codes = checks.codes_of(raw[name])
+    keep = checks.first_of_identical(raw, name, codes)
     left_out = int((~keep).sum())
     twice = int(pc.sum(raw["twice"], min_count=0).as_py()) if "twice" in raw.column_names else 0
     counts = {"source_rows": raw.num_rows, "duplicates": left_out, "repeated_hour": twice}
-    return (raw.filter(pa.array(keep)) if left_out else raw), counts
+    return (raw.filter(pa.array(keep)), codes[keep], counts) if left_out else (raw, codes, counts)
 
 
 def _malformed_time(raw: pa.Table, times: Times) -> dict[str, Mask]:
