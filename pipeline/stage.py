@@ -321,7 +321,7 @@ class IntervalStage(MixinNaiveBulkComplete, Stage):
 
     def run(self) -> None:
         """Make what is missing or stale. Raises `IntervalError` while a day of the interval is not over."""
-        refuse_unfinished(self.date_interval)
+        refuse_unfinished(self.date_interval, getattr(self, "report_timezone", "UTC"))
         super().run()
 
 

@@ -166,7 +166,7 @@ class Report(StoringSettings):
         credit = {day: self.credit.target(day).read() for day in self.days}
         costs = {day: self.costs.target(day).read() for day in self.days}
         groups = {name: of.group for name, of in self.groups.items()}
-        tables = build_tables(credit, costs, self._order_days(), groups)
+        tables = build_tables(credit, costs, self._order_days(), groups, self.report_timezone)
         books = self._reconcile(tables[CHANNEL_REPORT])
         check_books(books)
         if self.dead_feed == "fail":
@@ -199,12 +199,10 @@ class Report(StoringSettings):
 
     def _order_days(self) -> Iterator[OrderDay]:
         """Of each day the journeys, their credit, and which conversions are their user's first."""
-        from pipeline.reporting.report_tables import first_orders
-
         conversions, journeys, credit = self.orders
-        users: set[str] = set()
         for day in self.days:
-            first = first_orders(conversions.target(day).read(), users)
+            ordered = conversions.target(day).read(["conv_id", "new_customer"])
+            first = ordered.filter(ordered["new_customer"])["conv_id"].combine_chunks()
             sessions = journeys.target(day).read(_OF_JOURNEYS)
             yield day, sessions, credit.target(day).read(["conv_id", "ihc"]), first
 
