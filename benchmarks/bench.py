@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=[*SCENARIOS, *SCRIPTS], help="repeatable (default: all)")
     parser.add_argument("--repeats", type=int, default=3, help="runs behind each median (default: 3)")
     parser.add_argument("--quick", action="store_true", help="tiny databases, and no scripts unless --only names them")
-    parser.add_argument("--hundred", action="store_true", help="the sample times 100, too: half an hour, 40 GB of disk")
+    parser.add_argument(
+        "--hundred", action="store_true", help="the reference sample times 100, too: half an hour, 40 GB of disk"
+    )
     parser.add_argument(
         "--json", type=Path, default=RESULTS / "bench.json", help="default: benchmarks/results/bench.json"
     )

@@ -80,9 +80,10 @@ class Bench:
         return self._made(path, python("big_shop.py", "{}", *arguments))
 
     def sample(self, scale: float) -> Path:
-        """The database of the sample generator, made unless it is there."""
+        """The sample of the reference shape, made unless it is there."""
         path = self.databases / f"sample-{scale:g}.db"
-        return self._made(path, [sys.executable, "-m", "pipeline.sample.command", "{}", "--scale", str(scale)])
+        options = ("--shape", "reference", "--scale", str(scale))
+        return self._made(path, [sys.executable, "-m", "pipeline.sample.command", "{}", *options])
 
     def _made(self, path: Path, command: list[str]) -> Path:
         if not path.exists():

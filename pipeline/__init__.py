@@ -6,11 +6,13 @@ Importing it changes nothing in the process, unless the process is that command.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.command import is_pipeline_command
+from pipeline.command import is_pipeline_command, names_task_of_module
 
 if TYPE_CHECKING:
     from pipeline.attribution.tasks import Attribution, AttributionPlan
@@ -77,9 +79,36 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _what_hides_targets() -> str:
+    """The place of another module called `targets`, which would be imported in place of the package beside this one."""
+    try:
+        found = importlib.util.find_spec("targets")
+    except ValueError:  # it is the program itself
+        found = None
+    folders = list(found.submodule_search_locations or []) if found else []
+    if found is None or any(os.path.realpath(folder) == _TARGETS for folder in folders):
+        return ""
+    return found.origin or str(folders)
+
+
+_TARGETS = os.path.realpath(Path(__file__).parents[1] / "targets")
+
+if hiding := _what_hides_targets():
+    refusal = (
+        f"{hiding} is imported in place of this project's package `targets`; rename it, or leave its folder out of "
+        "PYTHONPATH"
+    )
+    if is_pipeline_command(sys.argv):
+        sys.stderr.write(f"ERROR: {refusal}\n")
+        sys.exit(40)
+    raise ImportError(refusal)
 if is_pipeline_command(sys.argv):
     # Arrow's own pool keeps memory that it no longer uses; it is chosen when pyarrow is first imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from pipeline.command.install import install
 
     install(sys.argv[1:], _MODULE_OF)
+elif names_task_of_module(sys.argv):
+    from pipeline.command.qualified_names import find_qualified_names
+
+    find_qualified_names(sys.argv[1:])

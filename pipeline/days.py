@@ -1,8 +1,9 @@
-"""Days and intervals of days, all UTC."""
+"""Days and intervals of days."""
 
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from collections.abc import Iterator
 
 from luigi.date_interval import Custom, DateInterval
@@ -26,12 +27,12 @@ def reaching_back(interval: DateInterval, first: dt.date) -> Custom:
     return Custom(min(first, interval.date_a), interval.date_b)
 
 
-def refuse_unfinished(interval: DateInterval) -> None:
-    """Raise `IntervalError` for an interval with a day that is not over yet (UTC)."""
-    today = dt.datetime.now(dt.UTC).date()
+def refuse_unfinished(interval: DateInterval, zone: str = "UTC") -> None:
+    """Raise `IntervalError` for an interval with a day that is not over yet in a time zone."""
+    today = dt.datetime.now(zoneinfo.ZoneInfo(zone)).date()
     if interval.date_b > today:
         raise IntervalError(
-            f"the date interval {interval.date_a}-{interval.date_b} holds a day that is not over yet (UTC); "
+            f"the date interval {interval.date_a}-{interval.date_b} holds a day that is not over yet ({zone}); "
             f"end it at {today} or earlier"
         )
 

@@ -2,6 +2,7 @@
 
     PipelineError                 one line for the console: what is wrong, and what to do about it
     ├── SettingsError             a setting is unknown, malformed or contradicts another
+    │   └── OwnerError            the result tables are of another model or other settings
     ├── StageError                a stage did not leave what it should
     │   └── LockedError           another run held the stage for too long
     ├── IntervalError             the date interval is empty, reversed or holds a day that is not over
@@ -14,7 +15,7 @@
     │   └── ApiError              the API cannot be used
     │       ├── ApiKeyError       the API refused the key, or there is none
     │       └── ApiUnavailableError   it did not answer within the retry budget
-    ├── ReplacedDaysError         another run replaced what this one has stored
+    ├── OwnerChangedError         another run made the result tables its own, or took days out, meanwhile
     ├── DeadFeedError         a day has next to nothing of what is usual, and that is not allowed
     └── UnbalancedBooksError      the report's sums do not agree with its inputs
 
@@ -28,6 +29,10 @@ class PipelineError(Exception):
 
 class SettingsError(PipelineError):
     """A setting is unknown, malformed or contradicts another."""
+
+
+class OwnerError(SettingsError):
+    """The result tables hold days of another model or other settings, and the run does not say what becomes of them."""
 
 
 class StageError(PipelineError):
@@ -78,8 +83,8 @@ class ApiUnavailableError(ApiError):
     """The attribution API did not answer within the retry budget."""
 
 
-class ReplacedDaysError(PipelineError):
-    """Another run, with other settings, replaced days in the result tables that this one has stored."""
+class OwnerChangedError(PipelineError):
+    """Another run made the result tables its own, or took days out of them, while this one was going on."""
 
 
 class DeadFeedError(PipelineError):

@@ -69,11 +69,11 @@ class PlacesParameter(luigi.Parameter):
 class HiddenParameter(luigi.Parameter):
     """A parameter for the tasks among themselves: neither an option, nor shown on the dashboard."""
 
-    def __init__(self, default: Any) -> None:  # noqa: ANN401 - as the task needs
+    def __init__(self, default: Any, *, significant: bool = False) -> None:  # noqa: ANN401 - as the task needs
         super().__init__(
             default=default,
             positional=False,
-            significant=False,
+            significant=significant,
             visibility=ParameterVisibility.PRIVATE,
             description=argparse.SUPPRESS,
         )

@@ -21,6 +21,7 @@ class Places:
     data_dir: str = field(repr=False)
     file_mode: int = field(repr=False)
     api_url: str = field(repr=False)
+    source_mapping: str | None = field(default=None, repr=False)
 
     @classmethod
     def in_force(cls) -> Places:
@@ -36,6 +37,7 @@ class Places:
             data_dir=str(Path(data_dir).absolute()),
             file_mode=setting_in_force("file_mode"),
             api_url=setting_in_force("api_url"),
+            source_mapping=str(Path(mapping).absolute()) if (mapping := setting_in_force("source_mapping")) else None,
         )
 
     def __str__(self) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from pipeline.errors import SourceError
 from targets.database import Connection, Database
-from targets.table import CREATE_SLICES, SLICE_COLUMNS, SLICES
+from targets.table import ADD_SOURCE, CREATE_SLICES, SLICE_COLUMNS, SLICES
 
 ATTRIBUTION = "attribution_customer_journey"
 CHANNELS = "channel_reporting"
 CONVERSION_DAYS = "pipeline_conversions"
 CHANNEL_CREDIT = "pipeline_channel_credit"
 CHANNEL_COSTS = "pipeline_channel_costs"
+OWNERS = "pipeline_owners"
 
 RESULTS: Mapping[str, tuple[dict[str, str], tuple[str, ...]]] = {
     ATTRIBUTION: (
@@ -33,8 +34,13 @@ OURS: Mapping[str, tuple[dict[str, str], tuple[str, ...]]] = {
         ("conv_date", "channel_name", "date"),
     ),
     CHANNEL_COSTS: ({"date": "TEXT", "channel_name": "TEXT", "cost": "REAL"}, ("date", "channel_name")),
+    OWNERS: ({"settings": "TEXT", "model": "TEXT", "described": "TEXT", "is_present": "INTEGER"}, ("settings",)),
 }
-"""What recomputing a part needs: the day of each stored conversion, credit per conversion day, cost per session day."""
+"""What recomputing a part needs: the day of each stored conversion, credit per conversion day, cost per session day.
+
+And the owners of stored days, the present one with `is_present` = 1: `settings` is the digest that `pipeline_slices`
+has, `described` the settings as JSON.
+"""
 
 
 def are_ready(database: Database) -> bool:
@@ -52,15 +58,18 @@ def create(connection: Connection) -> None:
     Raises `SourceError` for a table that is there and cannot be migrated.
     """
     tables = connection.tables()
-    if SLICES in tables and set(tables[SLICES]) != {*SLICE_COLUMNS}:
+    if SLICES in tables and set(tables[SLICES]) == {*SLICE_COLUMNS[:-1]}:
+        connection.execute(ADD_SOURCE)
+    elif SLICES in tables and set(tables[SLICES]) != {*SLICE_COLUMNS}:
         connection.execute(f"DROP TABLE {SLICES}")  # of an earlier version: what it marks is stored anew
     connection.execute(CREATE_SLICES)
     for table, (columns, key) in {**RESULTS, **OURS}.items():
         present = tables.get(table, {})
         if _is_ours(present, columns, key):
             continue
-        # Markers of a table that was dropped or that somebody else filled say nothing about the new one.
-        connection.execute(f"DELETE FROM {SLICES}")
+        if table != OWNERS:  # of an earlier version, whose markers stand
+            # Markers of a table that was dropped or that somebody else filled say nothing about the new one.
+            connection.execute(f"DELETE FROM {SLICES}")
         if present:
             _migrate(connection, table, columns, key, present)
         else:

@@ -69,6 +69,7 @@ class Stage(luigi.Task):
     """Whether the process is a `luigi` command of ours, so that its task ids are never used again."""
 
     places = PlacesParameter()
+    store = setting("store")
     retries = setting("retries")
     lock_seconds = setting("lock_seconds")
     max_run_seconds = setting("max_run_seconds")
@@ -220,7 +221,7 @@ class Stage(luigi.Task):
         """Hold the stage's lock for the block; wait for another run that holds it. Raises `LockedError`."""
         begun, said = time.monotonic(), 0.0
         while True:
-            with self.files.lock(f"{self.lock_name}.lock", f"{self.label}, process {os.getpid()}") as holder:
+            with self.places.files().lock(f"{self.lock_name}.lock", f"{self.label}, process {os.getpid()}") as holder:
                 if holder is None:
                     yield
                     return
@@ -267,7 +268,7 @@ class Stage(luigi.Task):
 
     @functools.cached_property
     def files(self) -> Files:
-        """The data directory."""
+        """The data directory; of what a trial derives, the trial's folder in it."""
         return self.places.files()
 
     @property
@@ -320,7 +321,7 @@ class IntervalStage(MixinNaiveBulkComplete, Stage):
 
     def run(self) -> None:
         """Make what is missing or stale. Raises `IntervalError` while a day of the interval is not over."""
-        refuse_unfinished(self.date_interval)
+        refuse_unfinished(self.date_interval, getattr(self, "report_timezone", "UTC"))
         super().run()
 
 

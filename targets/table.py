@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import luigi
 import pyarrow as pa
@@ -11,15 +11,25 @@ import pyarrow as pa
 from targets.database import Connection, Database
 
 SLICES = "pipeline_slices"
-SLICE_COLUMNS = ("table_name", "slice", "model", "settings", "fingerprint", "row_count")
+SLICE_COLUMNS = ("table_name", "slice", "model", "settings", "fingerprint", "row_count", "source")
 CREATE_SLICES = f"""
 CREATE TABLE IF NOT EXISTS {SLICES} (
     table_name TEXT NOT NULL, slice TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, row_count INTEGER NOT NULL, PRIMARY KEY (table_name, slice)
+    fingerprint TEXT NOT NULL, row_count INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (table_name, slice)
 )"""
-"""One row per slice: which slice of which table is stored, from which model and settings."""
+"""One row per slice: which slice of which table is stored, of which model and settings, from which source rows."""
 
-_MARKERS = pa.schema([("slice", pa.string()), ("fingerprint", pa.string()), ("row_count", pa.int64())])
+ADD_SOURCE = f"ALTER TABLE {SLICES} ADD COLUMN source TEXT NOT NULL DEFAULT ''"
+"""Brings the table of an earlier version, which has all columns but the last, up to date."""
+
+_MARKERS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("slice", "fingerprint")),
+        ("row_count", pa.int64()),
+        *((name, pa.string()) for name in ("source", "settings")),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +42,18 @@ class Origin:
 
 @dataclass(frozen=True)
 class Marker:
-    """A stored slice: the fingerprint of what it was made from, and how many rows it has."""
+    """A stored slice: the fingerprint of what it was made from, and how many rows it has.
+
+    Attributes:
+        source: digest of the source's rows of the slice, whatever a model makes of them.
+        settings: the digest of its `Origin`, where the marker was read.
+
+    """
 
     fingerprint: str
     rows: int
+    source: str = ""
+    settings: str = field(default="", compare=False)
 
 
 class TableSlice(luigi.Target):
@@ -59,20 +77,21 @@ class TableSlice(luigi.Target):
 
 def stored_slices(connection: Connection, table: str) -> dict[str, Marker]:
     """The slices of a table that are stored. Raises `DatabaseError`."""
-    sql = f"SELECT slice, fingerprint, row_count FROM {SLICES} WHERE table_name = ?"
+    sql = f"SELECT slice, fingerprint, row_count, source, settings FROM {SLICES} WHERE table_name = ?"
     found = connection.query(sql, table, schema=_MARKERS).to_pydict()
-    return {key: Marker(print_, rows) for key, print_, rows in zip(*found.values(), strict=True)}
+    return {key: Marker(*marker) for key, *marker in zip(*found.values(), strict=True)}
 
 
 def mark_stored(connection: Connection, table: str, slices: Mapping[str, Marker], origin: Origin) -> None:
     """Say that slices are stored; the caller holds the transaction that stores them."""
     for key, marker in slices.items():
         connection.execute(
-            f"INSERT OR REPLACE INTO {SLICES} VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO {SLICES} VALUES (?, ?, ?, ?, ?, ?, ?)",
             table,
             key,
             origin.model,
             origin.settings,
             marker.fingerprint,
             marker.rows,
+            marker.source,
         )

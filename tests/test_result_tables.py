@@ -27,6 +27,7 @@ KEYS = {
     "pipeline_conversions": ("conv_id",),
     "pipeline_channel_credit": ("conv_date", "channel_name", "date"),
     "pipeline_channel_costs": ("date", "channel_name"),
+    "pipeline_owners": ("settings",),
     "pipeline_slices": ("table_name", "slice"),
 }
 
@@ -59,7 +60,7 @@ def keys(path: Path) -> dict[str, tuple[object, ...]]:
 
 
 def mark_a_slice(path: Path) -> None:
-    change(path, f"INSERT INTO {SLICES} VALUES ('attribution_customer_journey', '2023-09-01', 'm', 's', 'f', 1)")
+    change(path, f"INSERT INTO {SLICES} VALUES ('attribution_customer_journey', '2023-09-01', 'm', 's', 'f', 1, '')")
 
 
 def test_an_empty_database_gets_every_table_with_its_key(path: Path, database: Database) -> None:

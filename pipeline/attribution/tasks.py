@@ -18,7 +18,7 @@ from pipeline.attribution.choice import ModelChoice
 from pipeline.attribution.schema import CREDIT
 from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
-from pipeline.parameters import setting
+from pipeline.parameters import HiddenParameter, setting
 from pipeline.stage import RUN, Part, Stage, counted
 from targets.csv_text import csv_text
 from targets.fingerprint import fingerprint
@@ -29,8 +29,21 @@ if TYPE_CHECKING:
     from pipeline.ihc_api.answers import AnswerStore
     from pipeline.ihc_api.settings import ApiSettings
     from pipeline.ihc_api.statistics import Plan
+    from targets.files import Files
 
 _MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
+_OPTIONS_OF = {
+    "ihc-local": ("conv_type_id",),
+    "last-non-direct": ("direct_channels",),
+    "position-based": ("position_first", "position_last"),
+    "time-decay": ("half_life_hours",),
+    "markov": ("markov_order",),
+}
+"""The options by which people know what else is in a model's identity as a digest."""
+
+_OF_AMOUNTS = ("negative_cost", "currency", "report_timezone")
+"""Settings of the extracts that change results; `bad_rows` decides only whether there are any."""
+
 _API_SETTINGS = (
     *("conv_type_id", "max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
     *("connect_timeout", "read_timeout", "total_timeout", "max_requests", "retry_budget"),
@@ -60,6 +73,7 @@ class CreditOptions(JourneyOptions):
     refresh = luigi.BoolParameter(
         significant=False, description="ask the API again for what it has answered before, and pay for it again"
     )
+    trial: Any = HiddenParameter("", significant=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for it."""
@@ -67,6 +81,23 @@ class CreditOptions(JourneyOptions):
         _ = self.choice.identity()
         if self.choice.is_api:
             _ = self.api_settings()
+        if self.store == "false" and not self.trial:  # what it clones is of the same trial, whatever model that has
+            self.trial = f"trials/{self.model}-{fingerprint(self.identity())[:6]}"
+
+    @functools.cached_property
+    def files(self) -> Files:
+        """The data directory; of a trial its folder there, `trials/<model>-<6 hex digits>`."""
+        return self.places.files(self.trial)
+
+    def identity(self) -> dict[str, Any]:
+        """All settings that change results, and what is in trained parameters, whatever the interval."""
+        of_amounts = {name: getattr(self, name) for name in _OF_AMOUNTS if hasattr(self, name)}
+        return {**self.choice.identity(), **self.journey_settings(), **of_amounts}
+
+    def described(self) -> dict[str, Any]:
+        """The identity, with the options that people know it by."""
+        names = _OPTIONS_OF.get(self.model, ())
+        return {**self.identity(), **{name: getattr(self, name) for name in names}}
 
     @functools.cached_property
     def choice(self) -> ModelChoice:
@@ -77,7 +108,7 @@ class CreditOptions(JourneyOptions):
             options=ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS}),
             redistribution_file=self.redistribution,
             api_url=self.places.api_url,
-            files=self.files,
+            files=self.places.files(),
         )
 
     @property

@@ -15,8 +15,9 @@ _HELP = {"--help", "--help-all"}
 
 
 def tasks_named(arguments: Sequence[str], names: Collection[str]) -> list[str]:
-    """The tasks that stand in the arguments."""
-    return [argument for argument in arguments if argument in names]
+    """The tasks that stand in the arguments, as `Report` or `pipeline.Report`."""
+    words = (argument.removeprefix("pipeline.") for argument in arguments)
+    return [word for word in words if word in names]
 
 
 def parser_builder(
@@ -57,8 +58,8 @@ def _prepare_for(parser: argparse.ArgumentParser, name: str | None, *, asks_for_
         families = Register._reg  # noqa: SLF001 - the register itself forgets which classes share a name
         classes = {f"{task.__module__}.{task.__qualname__}" for task in families if task.get_task_family() == name}
         _refuse(
-            f"several tasks are called {name} ({', '.join(sorted(classes))}); rename yours, or give its class a "
-            "task_namespace"
+            f"several tasks are called {name} ({', '.join(sorted(classes))}); for ours write "
+            f"pipeline.{name}, for yours rename it or give its class a task_namespace"
         )
     except TaskClassException as error:
         words = str(error).replace(":\n", " ").replace("\n", ", ")

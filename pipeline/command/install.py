@@ -13,6 +13,7 @@ from luigi.cmdline_parser import CmdlineParser
 
 from pipeline.command.arguments import parser_builder, tasks_named
 from pipeline.command.luigi_defaults import apply_defaults
+from pipeline.command.qualified_names import find_qualified_names
 from pipeline.command.run import run
 from pipeline.stage import Stage
 
@@ -24,6 +25,7 @@ def install(arguments: Sequence[str], module_of: Mapping[str, str]) -> None:
             stream.reconfigure(errors="backslashreplace")
     apply_defaults()
     Stage.runs_as_command = True
+    find_qualified_names(arguments)
     named = tasks_named(arguments, module_of)
     tasks = [getattr(importlib.import_module(module_of[name]), name) for name in named or module_of]
     build = parser_builder(CmdlineParser._build_parser, arguments, [] if named else tasks)  # noqa: SLF001 - no public seam

@@ -92,7 +92,7 @@ def _kept_by_luigi(argument: str) -> str:
 def _refuse_unfinished(task: IntervalStage, code: int) -> None:
     """End with one line, before anything is built, for an interval that every stage would refuse."""
     try:
-        refuse_unfinished(task.date_interval)
+        refuse_unfinished(task.date_interval, getattr(task, "report_timezone", "UTC"))
     except IntervalError as error:
         _end([f"{task.label}: {error}"], code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -33,6 +33,9 @@ MODELS = "models.parquet"
 MODELS_CSV = "models.csv"
 RANK_CORRELATIONS = "rank_correlations.csv"
 LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
+
+_MAY_REFUSE = ("markov", "shapley")
+"""Models that cannot take any number of channels; one that cannot take the shop's is left out of the comparison."""
 
 
 class LookbackCredit(ModelSettings):
@@ -126,18 +129,30 @@ class ModelComparison(ModelSettings):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for any."""
         super().__init__(*args, **kwargs)
-        _ = self._of_models(ChannelCredit)
+        self._refusals: dict[str, str] | None = None
+        for model in self._compared:
+            self.clone(ChannelCredit, model=model)
 
     def requires(self) -> list[Stage]:
-        """Costs, journeys, the credit of each model, and what its windows would change of the primary one's."""
-        of_models = (self._of_models(stage).values() for stage in (Attribution, ChannelCredit))
+        """Costs, journeys, the credit of each model, and what its windows would change of the primary one's.
+
+        The credit of models that may refuse the journeys is made in the run, which goes on without them.
+        """
+        certain = [model for model in self._compared if model not in self._doubtful]
         windows = [] if self.choice.is_api else [self.clone(LookbackCredit)]
-        return [
-            self.reached(ChannelCosts),
-            self.clone(Journeys),
-            *(each for some in of_models for each in some),
-            *windows,
-        ]
+        return [self.reached(ChannelCosts), self.clone(Journeys), *self._credit_of(certain), *windows]
+
+    def made_from(self) -> list[Stage]:
+        """What is required, and the credit of the models that may refuse and did not."""
+        return [*self.requires(), *self._credit_of(model for model in self._doubtful if model not in self.left_out)]
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The models that cannot take the journeys, each with its reason."""
+        if self._refusals is not None:
+            return self._refusals
+        stamp = self.target(MODELS).stamp()
+        return stamp.notes.get("left_out", {}) if stamp else {}
 
     def parts(self) -> Sequence[Part]:
         """The files."""
@@ -158,8 +173,9 @@ class ModelComparison(ModelSettings):
         return f"ModelComparison-{self.model}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
-        """The models, the primary first."""
-        return {"models": self._compared}
+        """The models, the primary first, and what those were that are left out."""
+        left_out = {model: self.clone(Attribution, model=model).choice.identity() for model in self.left_out}
+        return {"models": self._compared, **({"left_out": left_out} if left_out else {})}
 
     def inputs(self) -> Mapping[Part, Any]:
         """The contents of all that the comparison is made from."""
@@ -167,7 +183,8 @@ class ModelComparison(ModelSettings):
         return dict.fromkeys(self.parts(), contents)
 
     def run_once(self) -> None:
-        """Make the files and print what to look at."""
+        """Make the credit of models that may refuse, and the files; print what to look at."""
+        self._refusals = self._refused()
         super().run_once()
         import pandas as pd
 
@@ -180,6 +197,18 @@ class ModelComparison(ModelSettings):
         files = [str(self.target(part)) for part in self.parts()]
         sys.stdout.write(render_comparison(comparison, correlations, sensitivity, title, files))
 
+    def _refused(self) -> dict[str, str]:
+        """The reasons of the models that refuse the journeys; the credit of the others is there afterwards."""
+        reasons = {}
+        for model in self._doubtful:
+            try:
+                for stage in self._credit_of([model]):
+                    stage.run_once()
+            except ModelError as error:
+                reasons[model] = str(error)
+                self.warn(f"{model} is left out of the comparison: {error}")
+        return reasons
+
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
         """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
         from pipeline.comparison.channels import compare_models, correlate_ranks
@@ -189,7 +218,7 @@ class ModelComparison(ModelSettings):
         compared = compare_models(reports, self._days())
         table = pa.Table.from_pandas(compared, MODEL_COMPARISON, preserve_index=False)
         prints = self.fingerprints()
-        self.target(MODELS).write(table, prints[MODELS])
+        self.target(MODELS).write(table, prints[MODELS], {"left_out": self.left_out} if self.left_out else {})
         for part, of_part in {
             MODELS_CSV: table.to_pandas(),
             RANK_CORRELATIONS: correlate_ranks(compared),
@@ -233,12 +262,20 @@ class ModelComparison(ModelSettings):
         return lookback_sensitivity([credit.target(day).read() for day in self.days], report)
 
     def _of_models(self, stage: type[ModelSettings]) -> dict[str, Any]:
-        """A stage for each model, the primary first."""
-        return {model: self.clone(stage, model=model) for model in self._compared}
+        """A stage for each model that is not left out, the primary first."""
+        return {model: self.clone(stage, model=model) for model in self._compared if model not in self.left_out}
+
+    def _credit_of(self, models: Iterable[str]) -> list[Stage]:
+        """The credit of models, and its sums by channel."""
+        return [self.clone(stage, model=model) for model in models for stage in (Attribution, ChannelCredit)]
 
     @property
     def _compared(self) -> list[str]:
         return [*dict.fromkeys([self.model, *self.models])]
+
+    @property
+    def _doubtful(self) -> list[str]:
+        return [model for model in self._compared if model in _MAY_REFUSE and model != self.model]
 
 
 @ModelComparison.event_handler(luigi.Event.DEPENDENCY_PRESENT)

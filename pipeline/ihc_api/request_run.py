@@ -27,6 +27,8 @@ _FAILURES_BEFORE_SPLIT = 5  # of one request, while others are answered
 _ASKED_IF_API_FAILS_IT = 2  # times, for a journey that a partial answer leaves out
 _ASKED_IF_ANSWERED_BADLY = 4
 _REFUSALS_WITHOUT_ANSWER = 10  # journeys; so many refusals are not their fault
+_TOO_LARGE = "HTTP 413"
+_TOO_LARGE_REMEDY = "; lower MAX_SESSIONS to what the plan allows: longer journeys then keep their latest sessions"
 
 Keep = Callable[[Numbers, Shares], None]
 """Brings to disk the answers for journeys: their numbers, and the shares of their sessions, one after the other."""
@@ -179,7 +181,7 @@ class RequestRun:
     def _divide(self, request: _Request, cause: str, reason: str) -> list[_Request]:
         """The halves of a request that cannot be answered whole; a single journey is rejected."""
         if len(request.journeys) == 1:
-            self._reject(int(request.journeys[0]), reason)
+            self._reject(int(request.journeys[0]), f"{reason}{_TOO_LARGE_REMEDY}" if cause == _TOO_LARGE else reason)
             return []
         self._statistics.retries[cause] += 1
         _log.info("%d journeys are asked for in halves: %s", len(request.journeys), reason)
@@ -193,7 +195,7 @@ class RequestRun:
             conv_id = self._journeys.asked(np.array([journey])).conv_ids[0]
             raise ApiError(
                 f"the API refused {count.rejected} journeys and answered none, the last one {conv_id} with {reason}; "
-                "check CONV_TYPE_ID and API_URL, then run again"
+                "check CONV_TYPE_ID, API_URL and whether the plan allows MAX_SESSIONS, then run again"
             )
 
     def _is_to_blame(self, request: _Request) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
-from pipeline.days import epoch
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.sql_session import view_of_files
+from pipeline.zones import UTC, day_begins
 
 _ALWAYS = -(2**62)
 _BATCH = 65_536
@@ -48,7 +48,7 @@ SELECT conv_id, conv_time, revenue,
        CASE WHEN sessions_found > {max_sessions} THEN sessions_found - {max_sessions} ELSE 0 END AS sessions_cut
 FROM touchpoints
 WHERE from_last <= {max_sessions}
-ORDER BY floor(conv_time / 86400), conv_id, position
+ORDER BY {day}, conv_id, position
 """
 
 
@@ -61,6 +61,7 @@ def build_journeys(
     *,
     lookback_days: int,
     max_sessions: int,
+    zone: str = UTC,
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     """Of each of `days`, in order, the journeys (columns `JOURNEYS`) of its conversions, from Parquet files.
 
@@ -75,23 +76,36 @@ def build_journeys(
             view_of_files(connection, "previous", previous)
         else:
             connection.execute("CREATE VIEW previous AS SELECT * FROM conversions WHERE false")
-        sql = JOURNEYS_SQL.format(lookback_seconds=lookback_days * 86_400, max_sessions=max_sessions, always=_ALWAYS)
+        sql = JOURNEYS_SQL.format(
+            lookback_seconds=lookback_days * 86_400,
+            max_sessions=max_sessions,
+            always=_ALWAYS,
+            day=_day_of("conv_time", days, zone),
+        )
         reader = connection.sql(sql).to_arrow_reader(_BATCH)
-        for day, journeys in _by_day(reader, days):
+        for day, journeys in _by_day(reader, days, zone):
             _refuse_repeated_sessions(journeys)
             yield day, journeys
     except duckdb.Error as error:
         raise JourneyError(f"the journeys cannot be built: {str(error).splitlines()[0]}") from error
 
 
-def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, pa.Table]]:
+def _day_of(column: str, days: Sequence[dt.date], zone: str) -> str:
+    """The expression of the day of a time, as a number that rises with the days; each time is of one of `days`."""
+    if zone == UTC:
+        return f"floor({column} / 86400)"
+    begins = ", ".join(str(day_begins(day, zone)) for day in days)
+    return f"len(list_filter([{begins}], begins -> begins <= {column}))"
+
+
+def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date], zone: str) -> Iterator[tuple[dt.date, pa.Table]]:
     """The rows of each day out of batches in the order of their days."""
     held: list[pa.Table] = []
     waiting = list(days)
     for batch in batches:
         rows = pa.Table.from_batches([batch]).cast(JOURNEYS)
         while rows.num_rows:
-            ends = epoch(waiting[0]) + 86_400
+            ends = day_begins(waiting[0] + dt.timedelta(days=1), zone)
             count = int((rows["conv_time"].to_numpy() < ends).sum())
             held.append(rows.slice(0, count))
             rows = rows.slice(count)

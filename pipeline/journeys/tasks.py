@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 from pipeline.days import days_between, reaching_back
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.schema import JOURNEYS
-from pipeline.parameters import setting
-from pipeline.source.extract import first_session_day, history_start
-from pipeline.source.tasks import Conversions, Sessions
+from pipeline.parameters import HiddenParameter, setting
+from pipeline.source.dated import first_session_day, history_start
+from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
+from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 
@@ -21,7 +23,7 @@ _first_days: dict[Hashable, dt.date | None] = {}
 """The first day of a source of this version: asked many times a run."""
 
 
-class JourneyOptions(Stage):
+class JourneyOptions(SourceSettings):
     """The settings that decide which sessions a journey has."""
 
     bad_rows = setting("bad_rows")
@@ -46,7 +48,7 @@ class JourneySettings(JourneyOptions, IntervalStage):
         """The first day whose sessions a conversion of a day can reach. Raises `SourceError`, `DatabaseError`."""
         if self.lookback_days:
             return conversion_day - dt.timedelta(days=self.lookback_days)
-        source = self.places.source()
+        source = self.source
         version = source.version()
         if version not in _first_days:
             _first_days.clear()
@@ -63,6 +65,12 @@ class Journeys(JourneySettings):
     """Each conversion with its user's sessions up to it."""
 
     version = 2
+    trial = HiddenParameter("", significant=True)
+
+    @functools.cached_property
+    def files(self) -> Files:
+        """The data directory, or the folder of the trial that the journeys are for."""
+        return self.places.files(self.trial)
 
     def requires(self) -> list[Stage]:
         """The conversions, and the sessions (and conversions) of the look-back window."""
@@ -115,6 +123,7 @@ class Journeys(JourneySettings):
                 days,
                 lookback_days=self.lookback_days,
                 max_sessions=self.max_sessions,
+                zone=self.report_timezone,
             )
             for number, (day, journeys) in enumerate(made, start=1):
                 self.target(day).write(journeys, stale[day])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline.errors import AttributionError
+from pipeline.zones import UTC, days_of_seconds
 
 PHASES = ("initializer", "holder", "closer")
 """The columns of credit that say who began an order, who kept it going, and who brought it home."""
@@ -21,13 +21,13 @@ CHANNEL_CREDIT = pa.schema(
         *(pa.field(phase, pa.float64(), nullable=False) for phase in PHASES),
     ]
 )
-"""One row per channel and session date (YYYY-MM-DD, UTC) with credit, key and order both.
+"""One row per channel and session date (YYYY-MM-DD, in the report's time zone) with credit, key and order both.
 
 ihc and the phases are in orders, ihc_revenue in euro; the phases are NaN for a model that has none.
 """
 
 
-def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
+def sum_channel_credit(journeys: pa.Table, credit: pa.Table, zone: str = UTC) -> pa.Table:
     """The credit of one conversion day (columns `CHANNEL_CREDIT`) from the columns `JOURNEYS` and `CREDIT`.
 
     Journeys without credit count nothing. Sums run in the order of the rows. Raises `AttributionError` if the credit
@@ -39,7 +39,7 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
     ihc = credit["ihc"].to_numpy()
     channel = sessions["channel_name"].combine_chunks().dictionary_encode()
     names = np.asarray(channel.dictionary.to_pylist(), dtype=object)
-    days, day = np.unique(day_numbers(sessions["session_time"]), return_inverse=True)
+    days, day = np.unique(days_of_seconds(sessions["session_time"].to_numpy(), zone), return_inverse=True)
     cell = channel.indices.to_numpy().astype(np.int64) * len(days) + day
     cells, place = np.unique(cell, return_inverse=True)
     table = pa.table(
@@ -53,11 +53,6 @@ def sum_channel_credit(journeys: pa.Table, credit: pa.Table) -> pa.Table:
         schema=CHANNEL_CREDIT,
     )
     return table.sort_by([("channel_name", "ascending"), ("date", "ascending")])
-
-
-def day_numbers(times: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The days since 1970-01-01 of UTC epoch seconds."""
-    return times.to_numpy() // 86_400
 
 
 def attributed(journeys: pa.Table, credit: pa.Table) -> pa.Table:

@@ -20,8 +20,8 @@ from pipeline.reporting.bootstrap import (
     interval,
     places_of,
 )
-from pipeline.reporting.credit import day_numbers
 from pipeline.reporting.paths import PathsSeen
+from pipeline.zones import UTC, days_of_seconds
 
 REPLICATES = 500
 _EPOCH = dt.date(1970, 1, 1)
@@ -64,10 +64,10 @@ class OrderStatistics:
     paths: pd.DataFrame
 
 
-def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int) -> OrderStatistics:
+def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC) -> OrderStatistics:
     """All of them in one pass over the days in order, with what each conversion counts in `REPLICATES` replicates.
 
-    `channels` are those of the report. A day's conversions are drawn the same in every interval and run.
+    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every interval and run.
     """
     count, lag_count = len(channels), number_of_days + 1
     sums = np.zeros((count + lag_count, 2, REPLICATES))
@@ -80,7 +80,7 @@ def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_o
             continue
         number, ihc = sessions["number"].to_numpy(), sessions["ihc"].to_numpy()
         channel = places_of(sessions["channel_name"], channels)
-        lag = (day - _EPOCH).days - day_numbers(sessions["session_time"])
+        lag = (day - _EPOCH).days - days_of_seconds(sessions["session_time"].to_numpy(), zone)
         is_new = pc.is_in(sessions["conv_id"], value_set=first_orders).to_numpy(zero_copy_only=False)
         begins = np.flatnonzero(np.diff(number, prepend=-1))
         orders += len(begins)

@@ -136,6 +136,7 @@ def check_rejected_share(books: Mapping[str, Any], most: float) -> None:
         journeys = books["attributed"] + books["rejected"]
         raise RejectedJourneysError(
             f"the API rejected {books['rejected']} of {journeys} journeys, more than max_rejected_share = {most:g}; "
-            "the reasons are in rejects/attribution/. To report without them raise MAX_REJECTED_SHARE, to ask for them "
-            "again remove their days' files under attribution/"
+            "the reasons are in rejects/attribution/ (after HTTP 413 lower MAX_SESSIONS to what the plan allows). To "
+            "report without them raise MAX_REJECTED_SHARE, to ask for them again remove their days' files under "
+            "attribution/"
         )

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.reporting.channel_report import build_channel_report
 from pipeline.reporting.channel_summary import build_channel_summary, build_daily
 from pipeline.reporting.order_statistics import OrderDay, maturity, order_statistics
 from pipeline.reporting.phases import build_channel_phases
+from pipeline.zones import UTC
 
 CHANNEL_REPORT = "channel_reporting.csv"
 CHANNEL_SUMMARY = "channel_summary.csv"
@@ -30,16 +30,17 @@ def build_tables(
     costs: Mapping[dt.date, pa.Table],
     orders: Iterable[OrderDay],
     groups: Mapping[str, str],
+    zone: str = UTC,
 ) -> dict[str, pd.DataFrame]:
     """Each of `TABLES` by its file's name.
 
     Takes `CHANNEL_CREDIT` and `CHANNEL_COSTS` of each day of the interval in order, its orders day by day, and the
-    channels' groups.
+    channels' groups; the dates are of `zone`.
     """
     days = [*credit]
     report = build_channel_report(credit.values(), costs, days)
     phases = build_channel_phases(report, credit.values())
-    statistics = order_statistics(orders, report["channel_name"].unique().tolist(), len(days))
+    statistics = order_statistics(orders, report["channel_name"].unique().tolist(), len(days), zone)
     return {
         CHANNEL_REPORT: report,
         CHANNEL_SUMMARY: build_channel_summary(report, phases, costs, statistics, groups),
@@ -49,20 +50,3 @@ def build_tables(
         PATHS: statistics.paths,
         LAGS: statistics.lags,
     }
-
-
-def first_orders(conversions: pa.Table, known_users: set[str]) -> pa.Array:
-    """The conv_ids of `CONVERSIONS` that are their user's first conversion.
-
-    MERGE: the column `new_customer` says so; without it, the first one since the first table that was looked at with
-    the same `known_users`.
-    """
-    if "new_customer" in conversions.column_names:
-        return conversions.filter(conversions["new_customer"])["conv_id"].combine_chunks()
-    ordered = conversions.sort_by([("conv_time", "ascending"), ("conv_id", "ascending")])
-    rows = []
-    for row, user in enumerate(ordered["user_id"].to_pylist()):
-        if user not in known_users:
-            known_users.add(user)
-            rows.append(row)
-    return pc.take(ordered["conv_id"].combine_chunks(), pa.array(rows, pa.int64()))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import ReplacedDaysError
+from pipeline.errors import OwnerChangedError
 from pipeline.result_tables import ATTRIBUTION, CHANNEL_COSTS, CHANNEL_CREDIT, CHANNELS, CONVERSION_DAYS
 from pipeline.sql_session import view_of_files
 from targets.database import Connection
@@ -49,7 +49,7 @@ FROM (SELECT conv_id, count(*) AS rows FROM {ATTRIBUTION} GROUP BY conv_id) JOIN
 GROUP BY conv_date
 """
 
-_CURRENT_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}' AND settings = ?"
+_STORED_DAYS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}'"
 _CONV_DATE = pa.schema([("conv_date", pa.string())])
 _SLICE = pa.schema([("slice", pa.string())])
 _COUNT = pa.schema([("rows", pa.int64())])
@@ -59,10 +59,10 @@ SELECT costs.channel_name, costs.date, costs.cost, ifnull(earned.ihc, 0.0), ifnu
 FROM {CHANNEL_COSTS} AS costs
 LEFT JOIN (
     SELECT channel_name, date, sum(ihc) AS ihc, sum(ihc_revenue) AS ihc_revenue
-    FROM (SELECT * FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_CURRENT_DAYS}) ORDER BY channel_name, date, conv_date)
+    FROM (SELECT * FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_STORED_DAYS}) ORDER BY channel_name, date, conv_date)
     GROUP BY channel_name, date
 ) AS earned USING (channel_name, date)
-WHERE earned.ihc IS NOT NULL OR costs.date IN ({_CURRENT_DAYS})
+WHERE earned.ihc IS NOT NULL OR costs.date IN ({_STORED_DAYS})
 ORDER BY costs.channel_name, costs.date
 """
 
@@ -78,6 +78,16 @@ class StoredRows:
         """Whether a day is stored with this fingerprint, and no row of it is gone."""
         marker = self.markers.get(day)
         return marker is not None and marker.fingerprint == fingerprint and self.found.get(day, 0) == marker.rows
+
+    def is_kept(self, day: str, source: str, settings: str) -> bool:
+        """Whether a day is stored of other settings, from the same rows of the source, and no row of it is gone."""
+        marker = self.markers.get(day)
+        return (
+            marker is not None
+            and marker.settings != settings
+            and marker.source == source
+            and self.found.get(day, 0) == marker.rows
+        )
 
 
 def stored_days(connection: Connection) -> StoredRows:
@@ -101,21 +111,24 @@ def store_days(
     sql: duckdb.DuckDBPyConnection,
     credit: Mapping[str, str],
     channel_credit: Mapping[str, pa.Table],
-    fingerprints: Mapping[str, str],
+    markers: Mapping[str, Marker],
     origin: Origin,
+    take: Callable[[Connection], None] = lambda _: None,
 ) -> tuple[int, list[str]]:
     """Replace conversion days in `attribution_customer_journey`, whatever model they were of, in one transaction.
 
     Takes of each day (YYYY-MM-DD) the path `<folder>/<day>.parquet` of its `CREDIT`, its `CHANNEL_CREDIT` and its
-    fingerprint. A conversion that is stored for another day leaves it, and that whole day goes with it, since its sums
-    are no longer right. `channel_reporting` shows the new sums at once, of all dates whose costs are stored, so that
-    intervals of other runs stay current. Returns how many rows were stored, and the days that went. Raises
-    `DatabaseError`, also for a conversion that is in two of the days.
+    marker, whose rows are counted here; `take` comes first in the transaction, and makes the tables the origin's. A
+    conversion that is stored for another day leaves it, and that whole day goes with it, since its sums are no longer
+    right. `channel_reporting` shows the new sums at once, of all dates whose costs are stored, so that intervals of
+    other runs stay current. Returns how many rows were stored, and the days that went. Raises `DatabaseError`, also for
+    a conversion that is in two of the days.
     """
     rows = {day: pq.read_metadata(path).num_rows for day, path in credit.items()}
     paths = [credit[day] for day, count in rows.items() if count]
     moved: list[str] = []
     with connection.transaction():
+        take(connection)
         _delete_days(connection, credit)
         if paths:
             view_of_files(sql, "credit", paths, filename=True)
@@ -123,9 +136,9 @@ def store_days(
         _ingest_days(
             connection, CHANNEL_CREDIT, channel_credit, "conv_date", ["channel_name", "date", "ihc", "ihc_revenue"]
         )
-        markers = {day: Marker(fingerprints[day], count) for day, count in rows.items()}
-        mark_stored(connection, ATTRIBUTION, markers, origin)
-        _recompute_channels(connection, origin)
+        counted = {day: replace(markers[day], rows=count) for day, count in rows.items()}
+        mark_stored(connection, ATTRIBUTION, counted, origin)
+        _recompute_channels(connection)
     return sum(rows.values()), moved
 
 
@@ -136,35 +149,35 @@ def refresh_channel_reporting(
     costs: Mapping[dt.date, pa.Table],
     fingerprint: str,
     origin: Origin,
+    check: Callable[[Connection], None] = lambda _: None,
 ) -> int:
-    """Recompute `channel_reporting` from all stored days of the current model and settings, in one transaction.
+    """Recompute `channel_reporting` from all stored days, whosever they are, in one transaction.
 
-    `costs` are the `CHANNEL_COSTS` of the session dates that the run touched. A row appears for each channel with
-    sessions on a stored conversion day, and for each earlier channel and date that credit reaches back to. Returns how
-    many rows there are. Raises `ReplacedDaysError` unless all conversion `days` are stored with these settings.
+    `costs` are the `CHANNEL_COSTS` of the session dates that the run touched; `check` comes first, and raises an error
+    if the tables are no longer the origin's. A row appears for each channel with sessions on a stored conversion day,
+    and for each earlier channel and date that credit reaches back to. Returns how many rows there are. Raises
+    `OwnerChangedError` unless all conversion `days` are stored.
     """
     with connection.transaction():
-        current = {*connection.query(_CURRENT_DAYS, origin.settings, schema=_SLICE)["slice"].to_pylist()}
-        if replaced := [str(day) for day in days if str(day) not in current]:
-            raise ReplacedDaysError(
-                f"another run with other settings has replaced {', '.join(replaced[:5])} in the result tables, which "
-                "hold one model at a time; run again when it has ended"
+        check(connection)
+        stored = {*connection.query(_STORED_DAYS, schema=_SLICE)["slice"].to_pylist()}
+        if gone := [str(day) for day in days if str(day) not in stored]:
+            raise OwnerChangedError(
+                f"another run has taken {', '.join(gone[:5])} out of the result tables; run again when it has ended"
             )
         dates = json.dumps([day.isoformat() for day in costs])
         connection.execute(f"DELETE FROM {CHANNEL_COSTS} WHERE date IN ({_DAYS})", dates)
         of_days = {day.isoformat(): rows for day, rows in costs.items()}
         _ingest_days(connection, CHANNEL_COSTS, of_days, "date", ["channel_name", "cost"])
-        rows = _recompute_channels(connection, origin)
+        rows = _recompute_channels(connection)
         mark_stored(connection, CHANNELS, {interval: Marker(fingerprint, rows)}, origin)
     return rows
 
 
-def _recompute_channels(connection: Connection, origin: Origin) -> int:
-    """Fill `channel_reporting` from the stored days of these settings; returns how many rows there are."""
-    # The table no longer shows intervals of other settings.
-    connection.execute(f"DELETE FROM {SLICES} WHERE table_name = ? AND settings <> ?", CHANNELS, origin.settings)
+def _recompute_channels(connection: Connection) -> int:
+    """Fill `channel_reporting` from the stored days; returns how many rows there are."""
     connection.execute(f"DELETE FROM {CHANNELS}")
-    connection.execute(_RECOMPUTE, origin.settings, origin.settings)
+    connection.execute(_RECOMPUTE)
     rows = _count(connection, CHANNELS)
     connection.execute(f"UPDATE {SLICES} SET row_count = ? WHERE table_name = ?", rows, CHANNELS)
     return rows

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pipeline.attribution.tasks import Attribution, ModelSettings
+from pipeline.errors import OwnerError, SettingsError
 from pipeline.reporting.daily_tasks import ChannelCredit
+from pipeline.reporting.owner import Claim, Owner
 from pipeline.reporting.store import (
     refresh_channel_reporting,
     store_days,
@@ -15,17 +18,64 @@ from pipeline.reporting.store import (
 )
 from pipeline.result_tables import ATTRIBUTION, CHANNELS
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase
+from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
+from targets.database import Connection
+from targets.errors import TargetError
 from targets.fingerprint import fingerprint
-from targets.table import Origin, TableSlice
+from targets.table import Marker, Origin, TableSlice
 
 
-class TableStage(ModelSettings):
+class StoringSettings(ModelSettings):
+    """The settings of a stage that stores, or requires one that does: refused where the tables are another owner's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `OwnerError` if the result tables hold days of another owner and `store` is `true`."""
+        super().__init__(*args, **kwargs)
+        self._refuse_tables_of_others()
+
+    def deps(self) -> list[Any]:
+        """What Luigi asks before anything is built; tasks are kept in a process. Raises `OwnerError`."""
+        self._refuse_tables_of_others()
+        return list(super().deps())
+
+    def origin(self) -> Origin:
+        """The model, and a digest of it and of all settings that change results, whatever the interval."""
+        return Origin(self.model, fingerprint(self.identity()))
+
+    def claim(self) -> Claim:
+        """What the run wants of the result tables."""
+        of_model = {**self.journey_settings(), "model": self.choice.identity()}
+        formerly = frozenset(fingerprint({**of_model, "bad_rows": rule}) for rule in ("fail", "set-aside"))
+        mine = Owner(self.origin(), self.described())
+        return Claim(mine, formerly, self.store, self.places.files(), self.places.results().name)
+
+    def _refuse_tables_of_others(self) -> None:
+        if self.store != "true":
+            return
+        reason = None
+        with suppress(TargetError):  # what is no database has no owner; the stages say what is wrong with it
+            results = self.places.results()
+            if results.exists():
+                with results.connect() as connection:
+                    reason = self.claim().refusal(connection)
+        if reason:
+            raise OwnerError(reason)
+
+
+class TableStage(StoringSettings):
     """A stage whose parts are slices of a result table."""
 
     table: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `SettingsError` in a trial, which has no tables."""
+        super().__init__(*args, **kwargs)
+        if self.store == "false":
+            raise SettingsError(
+                f"{self.task_family} fills the result tables, which STORE=false leaves alone; make a Report"
+            )
 
     def target(self, part: Part) -> TableSlice:
         """The slice of the table."""
@@ -39,11 +89,6 @@ class TableStage(ModelSettings):
     def settings(self) -> Mapping[str, Any]:
         """The owner of the rows."""
         return {"origin": self.origin().settings}
-
-    def origin(self) -> Origin:
-        """The model, and a digest of it and of all settings that change results, whatever the interval."""
-        identity = {**self.journey_settings(), "bad_rows": self.bad_rows, "model": self.choice.identity()}
-        return Origin(self.model, fingerprint(identity))
 
 
 class StoredAttribution(TableStage):
@@ -61,10 +106,14 @@ class StoredAttribution(TableStage):
         return {day: [credit[day], channels[day]] for day in self.days}
 
     def stale(self) -> dict[Part, str]:
-        """The days that are not stored, of other settings, or of which rows are gone. Raises `DatabaseError`."""
+        """The days that are not stored as they would be now, or of which rows are gone. Raises `DatabaseError`.
+
+        Days that a former owner has stored stay, unless their rows in the source have changed.
+        """
         with self.places.results().connect() as connection:
-            stored = stored_days(connection)
-        return {day: print_ for day, print_ in self.fingerprints().items() if not stored.is_current(str(day), print_)}
+            if self.claim().is_due(connection):
+                return self.fingerprints()
+            return self._not_stored(connection, self.fingerprints())
 
     def contents_now(self) -> dict[Part, str]:
         """The fingerprints: a day's rows follow from them."""
@@ -73,19 +122,22 @@ class StoredAttribution(TableStage):
     def make(self, stale: Mapping[Part, str]) -> str:
         """Replace the days' rows. Raises `SourceError` for a conversion that stands on two days of the interval."""
         conversions, credit, channels = (self.clone(stage) for stage in (Conversions, Attribution, ChannelCredit))
+        claim, sources = self.claim(), self._sources()
         with (
             sql_session(self.files, self.memory_limit) as sql,
             self.places.results().connect() as connection,
         ):
             extracts = [conversions.target(day).verified() for day in self.days]
             refuse_repeated(sql, extracts, "conv_id", conversions.source_table)
+            days = stale if self.store == "replace" else self._not_stored(connection, stale)
             rows, moved = store_days(
                 connection,
                 sql,
-                {str(day): credit.target(day).verified() for day in stale},
-                {str(day): channels.target(day).read() for day in stale},
-                {str(day): print_ for day, print_ in stale.items()},
+                {str(day): credit.target(day).verified() for day in days},
+                {str(day): channels.target(day).read() for day in days},
+                {str(day): Marker(print_, 0, sources[day]) for day, print_ in days.items()},
                 self.origin(),
+                claim.take,
             )
         if moved:
             left = ", ".join(moved)
@@ -93,11 +145,25 @@ class StoredAttribution(TableStage):
                 f"conversions that were stored for {left} are now of other days; the result tables are without the "
                 f"rest of {left} until a report of it is made again"
             )
-        return counted(len(stale), rows)
+        return counted(len(days), rows)
+
+    def _not_stored(self, connection: Connection, days: Mapping[Part, str]) -> dict[Part, str]:
+        """Those of the days that are neither current nor kept of a former owner."""
+        stored, sources, settings = stored_days(connection), self._sources(), self.origin().settings
+        return {
+            day: print_
+            for day, print_ in days.items()
+            if not stored.is_current(str(day), print_) and not stored.is_kept(str(day), sources[day], settings)
+        }
+
+    def _sources(self) -> dict[Part, str]:
+        """Of each day the digest of its own rows in the source, whatever the model and its window make of them."""
+        sessions, conversions = self.clone(Sessions).contents(), self.clone(Conversions).contents()
+        return {day: fingerprint({"made_from": [sessions[day], conversions[day]]}) for day in self.days}
 
 
 class ChannelReportingTable(TableStage):
-    """The table `channel_reporting`, recomputed from all stored days of the current model and settings."""
+    """The table `channel_reporting`, recomputed from all stored days."""
 
     table = CHANNELS
 
@@ -126,7 +192,8 @@ class ChannelReportingTable(TableStage):
         """Recompute the table."""
         costs = self.reached(ChannelCosts)
         of_days = {day: costs.target(day).read() for day in costs.days}
+        origin, check = self.origin(), self.claim().check
         with self.places.results().connect() as connection:
             for interval, print_ in stale.items():
-                rows = refresh_channel_reporting(connection, str(interval), self.days, of_days, print_, self.origin())
+                rows = refresh_channel_reporting(connection, str(interval), self.days, of_days, print_, origin, check)
         return f"{rows:,} rows in {CHANNELS}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import luigi
 
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import Attribution, ModelSettings
+from pipeline.attribution.tasks import Attribution
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.channel_groups import ChannelGroup, load_channels
@@ -19,7 +19,7 @@ from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
 from pipeline.reporting.extracted import Extracted, extracted
 from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
-from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
 from pipeline.source.repeated import refuse_repeated
@@ -49,8 +49,8 @@ _OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "
 _DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
 
 
-class Report(ModelSettings):
-    """Everything: the report files, the result tables, and books that balance."""
+class Report(StoringSettings):
+    """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
     version = 2
     max_rejected_share = setting("max_rejected_share")
@@ -67,7 +67,8 @@ class Report(ModelSettings):
 
     def requires(self) -> list[Stage]:
         """The days' aggregates, the costs of every session day, the rows without a day, and the tables."""
-        return [self.clone(UndatedRows), self.costs, self.credit, self.books, self.clone(ChannelReportingTable)]
+        made_from = [self.clone(UndatedRows), self.costs, self.credit, self.books]
+        return made_from if self.store == "false" else [*made_from, self.clone(ChannelReportingTable)]
 
     @property
     def costs(self) -> ChannelCosts:
@@ -104,7 +105,7 @@ class Report(ModelSettings):
         return f"report/{self.model}"
 
     def target(self, part: Part) -> CsvTarget | JsonTarget:
-        """`<DATA_DIR>/report/<model>/<interval>/<file>`."""
+        """`<DATA_DIR>/report/<model>/<interval>/<file>`; of a trial below its own folder."""
         kind = JsonTarget if part == RECONCILIATION else CsvTarget
         return kind(self.files, f"{self.folder}/{self.date_interval}/{part}")
 
@@ -165,7 +166,7 @@ class Report(ModelSettings):
         credit = {day: self.credit.target(day).read() for day in self.days}
         costs = {day: self.costs.target(day).read() for day in self.days}
         groups = {name: of.group for name, of in self.groups.items()}
-        tables = build_tables(credit, costs, self._order_days(), groups)
+        tables = build_tables(credit, costs, self._order_days(), groups, self.report_timezone)
         books = self._reconcile(tables[CHANNEL_REPORT])
         check_books(books)
         if self.dead_feed == "fail":
@@ -198,12 +199,10 @@ class Report(ModelSettings):
 
     def _order_days(self) -> Iterator[OrderDay]:
         """Of each day the journeys, their credit, and which conversions are their user's first."""
-        from pipeline.reporting.report_tables import first_orders
-
         conversions, journeys, credit = self.orders
-        users: set[str] = set()
         for day in self.days:
-            first = first_orders(conversions.target(day).read(), users)
+            ordered = conversions.target(day).read(["conv_id", "new_customer"])
+            first = ordered.filter(ordered["new_customer"])["conv_id"].combine_chunks()
             sessions = journeys.target(day).read(_OF_JOURNEYS)
             yield day, sessions, credit.target(day).read(["conv_id", "ihc"]), first
 

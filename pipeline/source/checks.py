@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadRowsError
 from pipeline.source.schema import SET_ASIDE
+from pipeline.source.times import TIME_OF_DAY
 from targets.csv_text import csv_text
 
 _SHOWN = 5
 _DAYS_SHOWN = 10
-_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+_NO_USER = "user_id is NULL or empty"
 
 Mask = NDArray[np.bool_]
 
@@ -29,17 +30,20 @@ class Rejects:
     Attributes:
         ids: the rows' ids as far as they have one.
         reasons: why each row was set aside.
-        amount: the sum of their usable revenue or cost, in euro.
+        amount: the sum of their usable revenue or cost.
+        channels: whose spend they are, where nothing else is wrong than that the user is missing; else empty.
 
     """
 
     ids: list[str]
     reasons: list[str]
     amount: float
+    channels: list[str] = field(default_factory=list, compare=False)
 
     def to_table(self) -> pa.Table:
         """The rows as `SET_ASIDE`."""
-        return pa.table({"id": self.ids, "reason": self.reasons}, schema=SET_ASIDE)
+        channels = self.channels or [""] * len(self.ids)
+        return pa.table({"id": self.ids, "reason": self.reasons, "channel_name": channels}, schema=SET_ASIDE)
 
     def to_csv(self) -> str:
         """A CSV with the columns id and reason."""
@@ -62,7 +66,11 @@ def split(
     ids = rows.column(0).take(pa.array(places)).to_pylist()
     reasons = ["; ".join(reason for reason, broken in rules.items() if broken[place]) for place in places]
     usable = 0.0 if amounts is None else float(np.sum(amounts[places], where=_is_amount(amounts[places])))
-    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable)
+    channels = [""] * len(ids)
+    if "channel_name" in rows.column_names:
+        named = rows["channel_name"].take(pa.array(places)).to_pylist()
+        channels = [name if why == _NO_USER else "" for name, why in zip(named, reasons, strict=True)]
+    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable, channels)
 
 
 def refuse(rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:
@@ -96,19 +104,17 @@ def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
     return {f"{name} is NULL or empty": _mask(pc.equal(rows[name], ""))}
 
 
-def repeated(rows: pa.Table, name: str) -> dict[str, Mask]:
-    """The rule that an id stands once; every row of a repeated id breaks it, since none is known to be right."""
-    return repeated_codes(rows[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False), name)
+def repeated(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:
+    """The rule that an id, of which there are the codes, stands once.
 
-
-def repeated_codes(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:
-    """`repeated` for ids of which each has an integer code."""
+    Every row of a repeated id breaks it, since none is known to be right.
+    """
     return {f"{name} is there more than once": np.bincount(codes)[codes] > 1}
 
 
-def malformed_time(rows: pa.Table, name: str) -> dict[str, Mask]:
-    """The rule that a time is HH:MM:SS."""
-    return {f"{name} is not HH:MM:SS": ~_mask(pc.match_substring_regex(rows[name], _TIME))}
+def malformed_time(rows: pa.Table, column: str, name: str) -> dict[str, Mask]:
+    """The rule that a time of day, which messages call `name`, is HH:MM:SS."""
+    return {f"{name} is not HH:MM:SS": ~_mask(pc.match_substring_regex(rows[column], TIME_OF_DAY))}
 
 
 def not_a_flag(rows: pa.Table, name: str) -> dict[str, Mask]:
@@ -119,6 +125,58 @@ def not_a_flag(rows: pa.Table, name: str) -> dict[str, Mask]:
 def not_an_amount(rows: pa.Table, name: str) -> dict[str, Mask]:
     """The rule that an amount of money is a finite number of at least 0."""
     return {f"{name} is not a number of at least 0": ~_is_amount(rows[name].to_numpy())}
+
+
+def not_finite(rows: pa.Table, name: str) -> dict[str, Mask]:
+    """The rule that an amount of money is a finite number, negative or not."""
+    return {f"{name} is not a number": ~np.isfinite(rows[name].to_numpy())}
+
+
+def another_currency(rows: pa.Table, currency: str) -> dict[str, Mask]:
+    """The rule that amounts are in the one currency."""
+    column = rows["currency"].combine_chunks().dictionary_encode()
+    codes = column.indices.to_numpy(zero_copy_only=False)
+    return {
+        f"currency is {value!r}, not {currency}: convert it in SOURCE_MAPPING, as revenue = \"CASE currency WHEN "
+        f"{value!r} THEN revenue * <rate> ELSE revenue END\", and leave the key currency out": codes == code
+        for code, value in enumerate(column.dictionary.to_pylist())
+        if value.strip().upper() != currency
+    }
+
+
+def codes_of(column: pa.ChunkedArray) -> NDArray[np.integer]:
+    """An integer for each text, the same for the same."""
+    codes: NDArray[np.integer] = column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def first_of_identical(rows: pa.Table, name: str, codes: NDArray[np.integer]) -> Mask:
+    """The rows but for those that agree in every column with an earlier one; rows without an id all stay.
+
+    `codes` are those of the ids, in the column `name`.
+    """
+    keep = np.ones(rows.num_rows, dtype=bool)
+    counts = np.bincount(codes)
+    suspects = np.flatnonzero((counts > 1)[codes]) if len(counts) else np.array([], dtype=np.int64)
+    seen: set[tuple[object, ...]] = set()
+    found = rows.take(pa.array(suspects))
+    read = ~unreadable(found)
+    columns = found.to_pydict()
+    for place, row_id, is_read, row in zip(
+        suspects, columns[name], read, zip(*columns.values(), strict=True), strict=True
+    ):
+        keep[place] = not (row_id and is_read and row in seen)
+        seen.add(row)
+    return keep
+
+
+def unreadable(rows: pa.Table) -> Mask:
+    """The rows with a value in place of one that does not fit, so that nobody knows whether they are identical."""
+    found = np.zeros(rows.num_rows, dtype=bool)
+    for column in rows.columns:
+        if column.type in {pa.float64(), pa.int8()}:
+            found |= column.to_numpy() == (-np.inf if column.type == pa.float64() else -1)
+    return found
 
 
 def all_of(*rules: Mapping[str, Mask]) -> dict[str, Mask]:

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from pipeline.errors import SourceError
 from pipeline.source.checks import Rejects
-from pipeline.source.extract import Extract, queries
+from pipeline.source.extract import Extract
 from pipeline.source.schema import CHANNEL_COSTS
+from pipeline.source.source import Source, cost_queries
 from pipeline.sql_session import view_of_files
-from targets.database import Database
 
 _RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64())])
 _PARTS = 10**12
@@ -61,7 +61,7 @@ class _Bad(NamedTuple):
 
 
 def sum_channel_costs(
-    database: Database,
+    source: Source,
     sessions: Mapping[dt.date, str],
     set_aside: Mapping[dt.date, pa.Table],
     connection: duckdb.DuckDBPyConnection,
@@ -72,7 +72,7 @@ def sum_channel_costs(
     `SourceError`.
     """
     connection.register("sessions_set_aside", _set_aside_rows(set_aside))
-    with _explained(), _scan(database) as costs:
+    with _explained(), _scan(source) as costs:
         view_of_files(connection, "sessions", [*sessions.values()])
         connection.register("costs", costs)
         connection.execute(_SET_UP)
@@ -95,18 +95,22 @@ def sum_channel_costs(
 
 
 @contextmanager
-def _scan(database: Database) -> Iterator[pa.RecordBatchReader]:
+def _scan(source: Source) -> Iterator[pa.RecordBatchReader]:
     """All costs of the source, while they are read."""
     failed: list[Exception] = []
 
     def rows(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
-            yield from (batch.cast(_RAW_COSTS) for batch in batches if batch.num_rows)
+            yield from (batch.select(_RAW_COSTS.names).cast(_RAW_COSTS) for batch in batches if batch.num_rows)
         except Exception as error:
             failed.append(error)  # the engine would say only that it had no more rows
             raise
 
-    with database.connect() as connection, connection.stream(queries(database).COSTS) as batches:
+    queries = cost_queries(source)
+    if not queries:
+        yield _RAW_COSTS.empty_table().to_reader()
+        return
+    with source.connect() as connection, connection.stream(queries[0]) as batches:
         try:
             yield pa.RecordBatchReader.from_batches(_RAW_COSTS, rows(batches))
         except duckdb.Error as error:

@@ -1,4 +1,4 @@
-"""Checks before anything is written: the source has its tables, and the data directory belongs to it."""
+"""The data directory belongs to one source, mapping and time zone: recorded at first use, checked ever after."""
 
 from __future__ import annotations
 
@@ -8,35 +8,25 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import SourceError
-from pipeline.source.extract import queries
-from pipeline.source.schema import SOURCE_TABLES
-from targets.database import Database
+from pipeline.source.source import Source
+from pipeline.zones import UTC
 from targets.files import Files
 
 RECORD = "source.json"
 _REMEMBERED = 20  # conversions by which a database is known again
-_IDS = pa.schema([("conv_id", pa.binary())])
+_IDS = pa.schema([("id", pa.binary())])
 
 
-def check_source(source: Database) -> None:
-    """Raise `DatabaseError` or `SourceError` unless all source tables are there with their columns."""
-    with source.connect() as connection:
-        tables = connection.tables()
-    for table, columns in SOURCE_TABLES.items():
-        if table not in tables:
-            raise SourceError(f"{source.name} has no table {table}; set DATABASE_URL to a database that has it")
-        if missing := [column for column in columns if column not in tables[table]]:
-            raise SourceError(f"the table {table} in {source.name} has no column {', '.join(missing)}; add it")
-
-
-def belongs_to(files: Files, source: Database) -> bool:
+def belongs_to(files: Files, source: Source) -> bool:
     """Whether the data directory is recorded as this source's, with conversions that the source still has.
 
-    Raises `SourceError` if it is another source's: of another name, or without any of the recorded conversions.
+    Raises `SourceError` if it is another source's: of another name, mapping or time zone, or without any of the
+    recorded conversions.
     """
     try:
         record = json.loads(files.read(RECORD))
         name, remembered = record["source"], [*record.get("conversions", ())]  # an earlier version wrote none
+        mapping, zone = record.get("mapping", ""), record.get("timezone", UTC)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -47,6 +37,16 @@ def belongs_to(files: Files, source: Database) -> bool:
     if name != source.name:
         raise SourceError(
             f"{files.where('')} holds files of {name}, not of {source.name}; set DATA_DIR to another folder {moved}"
+        )
+    if mapping != source.mapping.digest:
+        raise SourceError(
+            f"{files.where('')} holds files that were made with another source mapping; set DATA_DIR to another folder, "
+            "or SOURCE_MAPPING to what it was"
+        )
+    if zone != source.zone:
+        raise SourceError(
+            f"{files.where('')} holds days of the time zone {zone}, not of {source.zone}; set DATA_DIR to another "
+            f"folder, or REPORT_TIMEZONE to {zone}"
         )
     if not remembered:
         return not _some_conversions(source)
@@ -59,23 +59,31 @@ def belongs_to(files: Files, source: Database) -> bool:
     return 2 * still_there >= len(remembered)
 
 
-def claim(files: Files, source: Database) -> None:
+def claim(files: Files, source: Source) -> None:
     """Record that the data directory belongs to this source.
 
     Raises `SourceError` if it is another one's, `UnwritableTargetError` if it is no folder.
     """
     if not belongs_to(files, source):
         record: dict[str, Any] = {"source": source.name, "conversions": _some_conversions(source)}
+        if source.mapping.digest:
+            record["mapping"] = source.mapping.digest
+        if source.zone != UTC:
+            record["timezone"] = source.zone
         files.write(RECORD, (json.dumps(record) + "\n").encode())
 
 
-def _some_conversions(source: Database) -> list[str]:
+def _some_conversions(source: Source) -> list[str]:
+    conversions = source.mapping.conversions
     with source.connect() as connection:
-        found = connection.query(queries(source).SOME_CONVERSIONS, _REMEMBERED, schema=_IDS)
+        sql = source.sql.some_ids(conversions.conv_id, conversions.table)
+        found = connection.query(sql, _REMEMBERED, schema=_IDS)
     # an id that is no text is refused by the checks of its day
-    return [conv_id for conv_id in (raw.decode(errors="ignore") for raw in found["conv_id"].to_pylist()) if conv_id]
+    return [conv_id for conv_id in (raw.decode(errors="ignore") for raw in found["id"].to_pylist()) if conv_id]
 
 
-def _how_many_of(source: Database, conversions: list[str]) -> int:
+def _how_many_of(source: Source, remembered: list[str]) -> int:
+    conversions = source.mapping.conversions
     with source.connect() as connection:
-        return int(connection.query(queries(source).HOW_MANY_OF, json.dumps(conversions))["rows"][0].as_py())
+        sql = source.sql.how_many_of(conversions.conv_id, conversions.table)
+        return int(connection.query(sql, json.dumps(remembered))["rows"][0].as_py())

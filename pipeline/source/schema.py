@@ -1,23 +1,6 @@
-"""The shape of extracted rows, and of the source tables they come from."""
+"""The shape of extracted rows."""
 
 import pyarrow as pa
-
-SOURCE_TABLES = {
-    "session_sources": (
-        "session_id",
-        "user_id",
-        "event_date",
-        "event_time",
-        "channel_name",
-        "holder_engagement",
-        "closer_engagement",
-        "impression_interaction",
-    ),
-    "conversions": ("conv_id", "user_id", "conv_date", "conv_time", "revenue"),
-    "session_costs": ("session_id", "cost"),
-}
-"""The columns that each source table must have; others are ignored."""
-
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
@@ -36,8 +19,13 @@ SESSIONS = pa.schema(
 )
 """One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1."""
 
-SET_ASIDE = pa.schema([_required("id", pa.string()), _required("reason", pa.string())])
-"""One row per row of the source that was set aside: its id, empty if it has none, and the rules that it breaks."""
+SET_ASIDE = pa.schema(
+    [_required("id", pa.string()), _required("reason", pa.string()), _required("channel_name", pa.string())]
+)
+"""One row per row of the source that was set aside: its id, empty if it has none, and the rules that it breaks.
+
+A session that lacks its user alone keeps its channel, whose spend it is; elsewhere channel_name is empty.
+"""
 
 CONVERSIONS = pa.schema(
     [
@@ -45,9 +33,13 @@ CONVERSIONS = pa.schema(
         _required("user_id", pa.string()),
         _required("conv_time", pa.int64()),
         _required("revenue", pa.float64()),
+        _required("new_customer", pa.bool_()),
     ]
 )
-"""One row per conversion, key conv_id; conv_time is UTC epoch seconds, revenue is in euro, at least 0."""
+"""One row per conversion, key conv_id; conv_time is UTC epoch seconds, revenue is in the currency, at least 0.
+
+new_customer: it is the user's first one in the source, ties by conv_id.
+"""
 
 CHANNEL_COSTS = pa.schema(
     [

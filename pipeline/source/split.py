@@ -15,11 +15,13 @@ _FEW_RUNS = 8
 def split_by_day(
     batches: Iterable[pa.RecordBatch], column: str, days: Collection[dt.date], folder: Path, memory: int
 ) -> Iterator[tuple[dt.date, list[pa.RecordBatch]]]:
-    """Of each of `days`, in order, the rows that have its date (YYYY-MM-DD) in `column`, in the order of the batches.
+    """Of each of `days`, in order, the rows that have it in `column`, in the order of the batches.
+
+    The column holds dates, as such or as texts YYYY-MM-DD.
 
     About `memory` bytes are held at a time; the rest waits in files of `folder`.
     """
-    wanted = {day.isoformat(): day for day in days}
+    wanted = {written: day for day in days for written in (day, day.isoformat())}
     held: dict[dt.date, list[pa.RecordBatch]] = {}
     waiting = _Waiting(folder)
     size = 0
@@ -35,9 +37,9 @@ def split_by_day(
         yield day, [*waiting.take(day), *held.pop(day, [])]
 
 
-def _by_value(batch: pa.RecordBatch, column: str) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows of each value of a text column, in their order."""
-    encoded = batch.column(column).dictionary_encode()
+def _by_value(batch: pa.RecordBatch, column: str) -> Iterator[tuple[dt.date | str, pa.RecordBatch]]:
+    """The rows of each value of a column of texts or dates, in their order."""
+    encoded = batch.column(column).dictionary_encode(null_encoding="encode")
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     values = encoded.dictionary.to_pylist()
     if not len(codes):

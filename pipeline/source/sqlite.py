@@ -4,63 +4,93 @@ SQLite types values, not columns. So each column is selected as one type, with a
 what does not fit: an empty text, flag -1, amount -infinity. The checks then find those by value.
 """
 
-_TEXT = "ifnull(CAST({0} AS TEXT), '') AS {0}"
-_FLAG = "CASE WHEN {0} IN (0, 1) THEN CAST({0} AS INTEGER) ELSE -1 END AS {0}"
-_AMOUNT = "CASE WHEN typeof({0}) IN ('real', 'integer') THEN CAST({0} AS REAL) ELSE -9e999 END AS {0}"
+from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
 
-def _columns(form: str, *names: str) -> str:
-    return ", ".join(form.format(name) for name in names)
-
-
-SESSIONS = (
-    f"SELECT {_columns(_TEXT, 'event_date', 'session_id', 'user_id', 'event_time', 'channel_name')}, "
-    f"{_columns(_FLAG, 'holder_engagement', 'closer_engagement', 'impression_interaction')} "
-    "FROM session_sources WHERE event_date BETWEEN ? AND ?"
+_TEXT = "ifnull(CAST({0} AS TEXT), '')"
+_DATE = f"CASE typeof({{0}}) WHEN 'blob' THEN quote({{0}}) ELSE {_TEXT} END"
+_TIME = f"CASE typeof({{0}}) WHEN 'real' THEN CAST(CAST({{0}} AS INTEGER) AS TEXT) {_DATE[len('CASE typeof({0}) '):]}"
+_FLAG = (
+    "CASE WHEN {0} IN (0, 1) THEN CAST({0} AS INTEGER) "
+    "WHEN typeof({0}) = 'text' AND trim({0}) IN ('0', '1') THEN CAST({0} AS INTEGER) ELSE -1 END"
 )
-"""The sessions from one date to another, in the order in which they are stored."""
-
-CONVERSIONS = (
-    f"SELECT {_columns(_TEXT, 'conv_date', 'conv_id', 'user_id', 'conv_time')}, {_columns(_AMOUNT, 'revenue')} "
-    "FROM conversions WHERE conv_date BETWEEN ? AND ?"
+_WRITTEN_NUMBER = (
+    "typeof({0}) = 'text' AND trim({0}) GLOB '*[0-9]*' AND ltrim(trim({0}), '+-') NOT GLOB '*[^0-9.]*' "
+    "AND ltrim(trim({0}), '+-') NOT GLOB '*.*.*' AND trim({0}) NOT GLOB '[+-][+-]*'"
 )
-
-COSTS = (
-    f"SELECT {_columns(_TEXT, 'session_id')}, "
-    f"{_AMOUNT.replace('CASE', 'CASE WHEN {0} IS NULL THEN 0.0').format('cost')} "
-    "FROM session_costs WHERE session_id <> ''"  # nor NULL
+_AMOUNT = (
+    "CASE WHEN typeof({0}) IN ('real', 'integer') THEN CAST({0} AS REAL) "
+    f"WHEN {_WRITTEN_NUMBER} THEN CAST(trim({{0}}) AS REAL) ELSE -9e999 END"
 )
+_COST = _AMOUNT.replace("CASE", "CASE WHEN {0} IS NULL THEN 0.0", 1)
+_KIND = "typeof({0})"
+FORMS = {"text": _TEXT, "date": _DATE, "time": _TIME, "flag": _FLAG, "amount": _AMOUNT, "cost": _COST, "kind": _KIND}
+"""How a value is selected: as text; as text that shows what is no text; the same without fractions; 0, 1 or -1; a number or -infinity; the same
+with 0 for NULL; the name of its type."""
 
-ONLY_DATES = " AND {column} IN ({dates})"
-"""The condition that narrows a range of dates to some of them; the dates are text of our own."""
+Columns = Mapping[str, tuple[str, str]]
+"""Of each column its form and its expression."""
 
-_DATES = (
-    "SELECT ifnull(CAST({0} AS TEXT), '') AS date, sum(rows) AS rows "
-    "FROM (SELECT {0}, count(*) AS rows FROM {1} GROUP BY {0}) GROUP BY 1 ORDER BY 1"
-)
-DATES = {
-    "session_sources": _DATES.format("event_date", "session_sources"),
-    "conversions": _DATES.format("conv_date", "conversions"),
-}
-"""Every date that rows have, well-formed or not."""
 
-_UNDATED = (
-    "SELECT CASE typeof({0}) WHEN 'blob' THEN quote({0}) ELSE ifnull(CAST({0} AS TEXT), '') END AS date, "
-    "count(*) AS rows FROM {1} WHERE {0} IS NULL OR typeof({0}) <> 'text' OR date({0}) IS NOT {0} GROUP BY 1 ORDER BY 1"
-)
-UNDATED = {
-    "session_sources": _UNDATED.format("event_date", "session_sources"),
-    "conversions": _UNDATED.format("conv_date", "conversions"),
-}
-"""The malformed dates, and a few well-formed ones that SQLite does not know."""
+def select(columns: Columns, table: str, *, where: str = "", limit: int | None = None) -> str:
+    """The query of these columns of a table; `where` is about them."""
+    inner = ", ".join(f"{expression} AS {name}" for name, (_, expression) in columns.items())
+    outer = ", ".join(f"{FORMS[form].format(name)} AS {name}" for name, (form, _) in columns.items())
+    rows = f"SELECT {inner} FROM {table}"
+    if limit is not None:
+        rows += f" LIMIT {limit}"
+    return f"SELECT {outer} FROM ({rows})" + (f" WHERE {where}" if where else "")
 
-FIRST_SESSION_DATE_AFTER = (
-    "SELECT ifnull(min(event_date), '') AS date FROM session_sources "
-    "WHERE event_date > ? AND typeof(event_date) = 'text'"
-)
 
-SOME_CONVERSIONS = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM conversions WHERE conv_id <> '' LIMIT ?"
-HOW_MANY_OF = (
-    "SELECT count(DISTINCT CAST(conv_id AS TEXT)) AS rows FROM conversions "
-    "WHERE CAST(conv_id AS TEXT) IN (SELECT value FROM json_each(?))"
-)
+def in_dates(column: str, dates: Sequence[str], *, all_between: bool) -> str:
+    """The condition that a text is one of sorted dates, or `all_between` the first and the last."""
+    condition = f"{column} BETWEEN '{dates[0]}' AND '{dates[-1]}'"
+    return condition if all_between else f"{condition} AND {column} IN ({', '.join(map(repr, dates))})"
+
+
+def no_date(column: str, first: dt.date, last: dt.date) -> str:
+    """The condition that a value is no text of a day from `first` to `last`, or of one that SQLite does not know."""
+    return (
+        f"({column} IS NULL OR typeof({column}) <> 'text' OR date({column}) IS NOT {column} "
+        f"OR {column} < '{first}' OR {column} > '{last}')"
+    )
+
+
+def about(column: str, first: dt.date, last: dt.date) -> str:
+    """The condition that a time may be of a day from `first` to `last`, UTC or not; what cannot be told is kept."""
+    begins, ends = first - dt.timedelta(days=2), last + dt.timedelta(days=3)
+    seconds = [(day - dt.date(1970, 1, 1)).days * 86_400 for day in (begins, ends)]
+    return (
+        f"CASE WHEN typeof({column}) IN ('integer', 'real') THEN {column} BETWEEN {seconds[0]} AND {seconds[1]} "
+        f"WHEN {column} GLOB '[0-9][0-9][0-9][0-9]-*' THEN {column} >= '{begins}' AND {column} < '{ends}' ELSE 1 END"
+    )
+
+
+def is_text(column: str) -> str:
+    """The condition that a value is a text."""
+    return f"typeof({column}) = 'text'"
+
+
+def examples_of(columns: Columns, table: str, count: int) -> str:
+    """The first rows."""
+    return select(columns, table, limit=count)
+
+
+def first_date_after(column: str, expression: str, table: str) -> str:
+    """The first text of a column that comes after a parameter, empty without any."""
+    return f"SELECT ifnull(min({column}), '') AS {column} FROM (SELECT {expression} AS {column} FROM {table}) WHERE {column} > ? AND {is_text(column)}"
+
+
+def some_ids(expression: str, table: str) -> str:
+    """So many ids as a parameter says."""
+    return f"SELECT CAST(id AS TEXT) AS id FROM (SELECT {expression} AS id FROM {table}) WHERE id <> '' LIMIT ?"
+
+
+def how_many_of(expression: str, table: str) -> str:
+    """How many ids of a JSON list are there."""
+    return (
+        f"SELECT count(DISTINCT CAST(id AS TEXT)) AS rows FROM (SELECT {expression} AS id FROM {table}) "
+        "WHERE CAST(id AS TEXT) IN (SELECT value FROM json_each(?))"
+    )

@@ -14,6 +14,9 @@ from pipeline.parameters import setting
 from pipeline.source import prepare
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import cost_notes, sum_channel_costs
+from pipeline.source.check_source import check_source
+from pipeline.source.dated import undated_rows
+from pipeline.source.doubts import Doubts
 from pipeline.source.extract import (
     Extract,
     RawDay,
@@ -21,9 +24,10 @@ from pipeline.source.extract import (
     check_sessions,
     scan_conversions,
     scan_sessions,
-    undated_rows,
 )
+from pipeline.source.new_customers import read_first_conversions
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS, SET_ASIDE
+from pipeline.source.source import Source, source_of
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
 from targets.parquet import ParquetTarget
@@ -33,8 +37,21 @@ _looked_at: dict[tuple[str, *tuple[Hashable, ...]], bool] = {}
 """Whether source, result tables and record of these versions were in order; kept, since a run asks many times."""
 
 
-class InitDatabase(Stage):
-    """The source checked, the data directory claimed for it, the result tables created."""
+class SourceSettings(Stage):
+    """The settings that decide what a row of the source means, and which day it is of."""
+
+    refunds = setting("refunds")
+    currency = setting("currency")
+    report_timezone = setting("report_timezone")
+
+    @property
+    def source(self) -> Source:
+        """The source, by the mapping in force. Raises `SettingsError`."""
+        return source_of(self)
+
+
+class InitDatabase(SourceSettings):
+    """The source checked, the data directory claimed for it, the result tables created; a trial has no tables."""
 
     def requires(self) -> list[Stage]:
         """Nothing."""
@@ -50,28 +67,31 @@ class InitDatabase(Stage):
 
     def run_once(self) -> None:
         """Check first, so that a run on a wrong source ends before anything is written."""
-        source, results = self.places.source(), self.places.results()
-        prepare.check_source(source)
+        source, results = self.source, self.places.results()
+        check_source(source)
         with self.alone():  # if two sources claim a new data directory at once, one gets it
             prepare.claim(self.files, source)
-            results.create()
-            with results.connect() as connection, connection.transaction():
-                result_tables.create(connection)
-        self.done(f"result tables in {results.name}")
+            if self.store != "false":
+                results.create()
+                with results.connect() as connection, connection.transaction():
+                    result_tables.create(connection)
+        self.done("no result tables: a trial" if self.store == "false" else f"result tables in {results.name}")
 
     def stale(self) -> dict[Part, str]:
         """The tables, unless everything is in order. Raises `SourceError` for another source's directory."""
-        source, results = self.places.source(), self.places.results()
-        key = (str(self.places), source.version(), results.version(), self.files.version(prepare.RECORD))
+        source, results = self.source, self.places.results()
+        is_trial = self.store == "false"
+        versions = (source.version(), results.version(), self.files.version(prepare.RECORD))
+        key = (str(self.places), is_trial, *versions)
         if key not in _looked_at:
             _looked_at.clear()
-            _looked_at[key] = (
-                prepare.belongs_to(self.files, source) and results.exists() and result_tables.are_ready(results)
+            _looked_at[key] = prepare.belongs_to(self.files, source) and (
+                is_trial or (results.exists() and result_tables.are_ready(results))
             )
         return {} if _looked_at[key] else {"tables": ""}
 
 
-class DayExtract(IntervalStage):
+class DayExtract(SourceSettings, IntervalStage):
     """Days of the source, each read once and then kept: late rows enter by restating the day."""
 
     version = 3
@@ -167,14 +187,18 @@ class ScannedDays(DayExtract):
     def make(self, stale: Mapping[Part, str]) -> str:
         """Scan, split by day, check, keep; good days are kept also where others have bad rows."""
         rejects: dict[dt.date, Mapping[str, Rejects]] = {}
+        doubts = Doubts(self.source)
 
         def keep(day: dt.date, rows: list[pa.RecordBatch]) -> int:
             extract = self.check(day, rows)
             rejects[day] = extract.rejects
+            doubts.look_at(extract)
             return self.keep(day, extract, extract.notes(), stale[day])
 
         with self.files.scratch() as folder:
             rows = self.each(self.scan(_days(stale), folder), keep, len(stale))
+        for doubt in doubts.lines():
+            self.warn(doubt)
         self.refuse_bad_rows(rejects)
         return counted(len(stale), sum(rows))
 
@@ -182,29 +206,32 @@ class ScannedDays(DayExtract):
 class Sessions(ScannedDays):
     """The sessions of each day."""
 
+    version = 4
     folder, schema, source_table = "sessions", SESSIONS, "session_sources"
 
     def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
         """The raw sessions of each day."""
-        return scan_sessions(self.places.source(), days, folder)
+        return scan_sessions(self.source, days, folder)
 
     def check(self, day: dt.date, rows: list[pa.RecordBatch]) -> Extract:
         """The good sessions of a day, and the bad ones."""
-        return check_sessions(day, rows)
+        return check_sessions(self.source, day, rows)
 
 
 class Conversions(ScannedDays):
     """The conversions of each day."""
 
+    version = 4
     folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
 
     def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
         """The raw conversions of each day."""
-        return scan_conversions(self.places.source(), days, folder)
+        self._firsts = read_first_conversions(self.source, max(days))
+        return scan_conversions(self.source, days, folder)
 
     def check(self, day: dt.date, rows: list[pa.RecordBatch]) -> Extract:
         """The good conversions of a day, and the bad ones."""
-        return check_conversions(day, rows)
+        return check_conversions(self.source, day, rows, self._firsts)
 
 
 class ChannelCosts(DayExtract):
@@ -231,7 +258,7 @@ class ChannelCosts(DayExtract):
         with sql_session(self.files, self.memory_limit) as connection:
             paths = {day: sessions.target(day).verified() for day in _days(stale)}
             set_aside = {day: kept.read() for day in paths if (kept := sessions.rows_set_aside(day)) is not None}
-            summed = sum_channel_costs(self.places.source(), paths, set_aside, connection)
+            summed = sum_channel_costs(self.source, paths, set_aside, connection)
             for number, (day, extract, of_set_aside) in enumerate(summed, start=1):
                 rejects[day] = extract.rejects
                 rows += self.keep(day, extract, cost_notes(extract, of_set_aside), stale[day])
@@ -244,7 +271,7 @@ def _days(parts: Iterable[Part]) -> list[dt.date]:
     return [day for day in parts if isinstance(day, dt.date)]
 
 
-class UndatedRows(IntervalStage):
+class UndatedRows(SourceSettings, IntervalStage):
     """The rows whose date is malformed: they belong to no day, so they are looked for once per interval."""
 
     version = 2
@@ -267,7 +294,7 @@ class UndatedRows(IntervalStage):
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Ask the source for its malformed dates."""
-        undated = undated_rows(self.places.source())
+        undated = undated_rows(self.source)
         for table, dates in undated.items():
             if dates:
                 self.warn(

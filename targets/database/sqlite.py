@@ -21,7 +21,7 @@ from targets.database.interface import Connection, Value
 from targets.errors import DatabaseError
 
 _MAGIC = b"SQLite format 3\0"
-_BUSY_TIMEOUT_MS = 60_000
+_BUSY_TIMEOUT_MS = 30_000  # at which eight runs that write at once do not fail
 _CACHE_KIB = 65_536
 
 
@@ -104,6 +104,8 @@ class SqliteDatabase:
             yield
         except adbc_driver_manager.Error as error:
             reason = str(error).splitlines()[0].rpartition("[SQLite] ")[2]
+            if reason.endswith(("database is locked", "database table is locked")):
+                reason += f"; another program has held it for more than {_BUSY_TIMEOUT_MS / 1000:g} s: end it, run again"
             raise DatabaseError(f"the database {self.path}: {reason}") from error
 
 

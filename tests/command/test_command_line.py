@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from journeys_command import journeys
+from support.databases import SHOP_INTERVAL
 from support.running import LOCAL, Outcome, Workplace
 
 import pipeline
@@ -64,7 +67,33 @@ def test_a_task_of_ones_own_with_the_name_of_ours(place: Workplace) -> None:
         "import luigi, sys\nif sys.argv[0].endswith('luigi'):\n    class Journeys(luigi.Task): pass\n"
     )
     outcome = luigi(place, "Journeys", *LOCAL, PYTHONPATH=str(place.folder))
-    assert_refused(outcome, ["sitecustomize.Journeys", "pipeline.journeys.tasks.Journeys", "rename yours"])
+    assert_refused(outcome, ["sitecustomize.Journeys", "pipeline.journeys.tasks.Journeys", "pipeline.Journeys,"])
+
+
+MINE = """
+import luigi
+from pipeline import Journeys as Theirs
+class Journeys(luigi.Task):
+    def output(self): return luigi.LocalTarget("mine.txt")
+    def run(self):
+        with self.output().open("w") as file: file.write("mine")
+"""
+
+
+@pytest.mark.parametrize(("module", "name"), [("mine", "mine.Journeys"), ("mine", "pipeline.Journeys")])
+def test_a_task_is_told_from_another_of_its_name_by_its_module(shop: Workplace, module: str, name: str) -> None:
+    (shop.folder / "mine.py").write_text(MINE)
+    path = os.pathsep.join([str(shop.folder), *sys.path])
+    interval = ("--date-interval", SHOP_INTERVAL) if name.startswith("pipeline") else ()
+    outcome = shop.start("luigi", "--module", module, name, *interval, *LOCAL, PYTHONPATH=path).end().succeeded()
+    is_ours = name.startswith("pipeline")
+    assert ("Journeys" in outcome.kinds_built) is is_ours
+    assert (shop.folder / "mine.txt").exists() is not is_ours
+
+
+def test_a_task_may_be_named_with_its_module_where_there_is_one_alone(place: Workplace) -> None:
+    assert_refused(luigi(place, "pipeline.Journeys", *LOCAL), ["date_interval"])
+    assert_refused(luigi(place, "pipeline.Jurneys", *LOCAL), ["pipeline.Jurneys"])
 
 
 def assert_refused(outcome: Outcome, named: list[str]) -> None:

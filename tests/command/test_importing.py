@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.running import REPOSITORY
 
 import pipeline
 from pipeline.command import is_pipeline_command
@@ -70,6 +72,10 @@ def test_tasks_are_found_by_name() -> None:
         (["/site-packages/luigi/__main__.py", "Report", "--module=pipeline"], True),
         (["luigi", "--module", "pipeline.reporting.tasks", "Report"], True),
         (["luigi", "--module", "mine", "Report"], False),
+        (["luigi", "--module", "mine", "pipeline.Report"], True),
+        (["luigi", "--module", "mine", "mine.Report"], False),
+        (["luigi", "--module", "mine", "Report", "--to", "pipeline.toml"], False),
+        (["mine", "pipeline.Report"], False),
         (["luigi", "Report", "pipeline"], False),
         (["luigi", "--module", "pipelines", "Report"], False),
         (["pytest", "--module", "pipeline"], False),
@@ -79,3 +85,19 @@ def test_tasks_are_found_by_name() -> None:
 )
 def test_which_process_is_the_command(argv: list[str], expected: bool) -> None:  # noqa: FBT001
     assert is_pipeline_command(argv) is expected
+
+
+def test_own_module_in_the_place_of_targets_is_named(tmp_path: Path) -> None:
+    (tmp_path / "targets.py").write_text("class Mine: pass\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    refusal = f"{tmp_path}/targets.py is imported in place of this project's package `targets`; rename it, "
+
+    def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+
+    imported = run(sys.executable, "-c", "import targets, pipeline")
+    assert f"ImportError: {refusal}" in imported.stderr
+    command = run(Path(sys.executable).with_name("luigi"), "--module", "pipeline", "Report", "--local-scheduler")
+    assert command.returncode == 40
+    (line,) = (command.stdout + command.stderr).splitlines()
+    assert line.startswith(f"ERROR: {refusal}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +162,22 @@ def test_other_models_are_compared_with_another_primary(compared_shop: Workplace
     assert [*dict.fromkeys(row["model"] for row in rows)] == ["last-touch", "linear", "markov"]
     assert not any(float(row["share_difference"] or 0) for row in rows if row["model"] == "last-touch")
     assert outcome.kinds_built == {"LookbackCredit", "ModelComparison"}
+
+
+def test_a_model_that_cannot_take_the_channels_is_left_out_with_its_reason(shop: Workplace) -> None:
+    (shop.folder / "sitecustomize.py").write_text(
+        "from importlib import import_module\nimport_module('pipeline.attribution.models.markov').MAX_STATES = 3\n"
+    )
+    few = {"PYTHONPATH": os.pathsep.join([str(shop.folder), *sys.path])}
+    models = ("--models", "markov,linear")
+    outcome = compare(shop, *models, **few).succeeded()
+    assert f"ModelComparison {SHOP_INTERVAL}: markov is left out of the comparison: markov: order 1 has " in outcome.log
+    rows = read(comparison_file(shop, "models.csv"))
+    assert [*dict.fromkeys(row["model"] for row in rows)] == ["ihc-local", "linear"]
+    assert compare(shop, *models, **few).succeeded().built == []
+    # once it can take them, by another setting of its own, it is there
+    compare(shop, *models, MARKOV_ORDER="2").succeeded()
+    assert {row["model"] for row in read(comparison_file(shop, "models.csv"))} == {"ihc-local", "linear", "markov"}
 
 
 def test_the_windows_are_those_of_reports_with_that_look_back(reported_shop: Workplace, undisturbed: Workplace) -> None:

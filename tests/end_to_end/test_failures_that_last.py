@@ -67,7 +67,9 @@ def test_a_database_that_stays_locked(shop: Workplace, undisturbed: Workplace) -
     ):
         other.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
-        assert_one_line(shop.report(SHOP_INTERVAL, **settings), str(shop.database), "locked")
+        assert_one_line(
+            shop.report(SHOP_INTERVAL, **settings), str(shop.database), "locked", "another program", "0.3 s"
+        )
         assert time.monotonic() - started < 30
     assert_completed(shop, undisturbed)
 

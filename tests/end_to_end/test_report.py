@@ -14,7 +14,7 @@ from support.databases import ODD_CHANNELS, SHOP_INTERVAL, change, write_databas
 from support.plain_report import Books, plain_report
 from support.running import DATABASE, Workplace
 
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 
 KEYS = {
     "attribution_customer_journey": ("conv_id", "session_id"),
@@ -128,7 +128,7 @@ def test_report_is_what_a_plain_computation_gives(undisturbed: Workplace) -> Non
 
 def test_sample_report_is_what_a_plain_computation_gives(once: Once) -> None:
     def build(folder: Path) -> None:
-        write_sample(folder / DATABASE)
+        write_reference(folder / DATABASE)
         Workplace(folder).report(SAMPLE_INTERVAL).succeeded()
 
     place = Workplace(once("sample", build))

@@ -61,7 +61,9 @@ def test_one_journey_that_the_api_refuses_does_not_take_the_others_along(api: Ap
     api.suffer(conversions={"c00042": status})
     lengths = [2] * 100
     result = api.attribute(make_journeys(lengths))
-    assert result.rejected == {"c00042": f"HTTP {status}: HTTP {status} on demand, for a request with c00042"}
+    remedy = "; lower MAX_SESSIONS to what the plan allows: longer journeys then keep their latest sessions"
+    reason = f"HTTP {status}: HTTP {status} on demand, for a request with c00042"
+    assert result.rejected == {"c00042": reason + remedy * (status == "413")}
     assert_nothing_lost(result, lengths)
     assert api.sandbox.seen.count == 1 + 2 * math.ceil(math.log2(100))
 

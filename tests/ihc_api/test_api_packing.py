@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import AttributionError
 from pipeline.ihc_api.packing import lower_bound, pack
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 
 LIMITS = st.tuples(st.integers(1, 120), st.integers(1, 300))
 
@@ -42,7 +42,7 @@ def test_journeys_that_all_fit_by_sessions_are_packed_by_number_alone(sizes: lis
 
 def sample_lengths(path: Path, scale: float) -> dict[str, list[int]]:
     """The lengths of the sample's journeys without look-back, by conversion day."""
-    write_sample(path, scale=scale)
+    write_reference(path, scale=scale)
     query = """
         SELECT conv_date, count(*) FROM conversions JOIN session_sources USING (user_id)
         WHERE event_date || ' ' || event_time <= conv_date || ' ' || conv_time GROUP BY conv_id, conv_date

@@ -42,6 +42,7 @@ class Conversion(NamedTuple):
     user_id: str = "user"
     conv_time: int = ORDERED_AT
     revenue: float = 10.0
+    new_customer: bool = True
 
 
 def table(rows: list[Session] | list[Conversion], schema: pa.Schema) -> pa.Table:

@@ -151,11 +151,18 @@ def test_without_a_limit_sessions_reach_back_to_the_first_day(places: Places, pa
     assert found(stage)["c3"] == ["earlier", "s1", "s2", "s3"]
 
 
+@pytest.mark.parametrize("day", ["1970-01-01", "0001-01-01", "1999-12-31", "2999-01-01"])
+def test_a_session_of_no_plausible_day_does_not_reach_back(places: Places, path: Path, day: str) -> None:
+    add_rows(path, [session("wrong", "user", f"{day} 10:00:00")])
+    stage = journeys(places, lookback_days=0)
+    assert str(stage.requires()[1].date_interval) == "2023-09-01-2023-09-05"
+
+
 def test_without_a_limit_a_first_session_of_long_ago_is_taken_for_a_wrong_date(places: Places, path: Path) -> None:
-    add_rows(path, [session("wrong", "user", "1970-01-01 10:00:00")])
+    add_rows(path, [session("wrong", "user", "2001-01-01 10:00:00")])
     stage = journeys(places, lookback_days=0)
     assert not stage.complete()
-    with pytest.raises(SourceError, match=r"^the first session is of 1970-01-01, over ten years before 2023-09-03"):
+    with pytest.raises(SourceError, match=r"^the first session is of 2001-01-01, over ten years before 2023-09-03"):
         stage.requires()
     assert make(journeys(places))[-1] == "Journeys"  # a look-back window does without
 

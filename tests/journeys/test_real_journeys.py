@@ -13,14 +13,10 @@ import pytest
 from support.databases import Row, conversion, session, write_database
 
 from pipeline.journeys.build import build_journeys
-from pipeline.source.extract import (
-    check_conversions,
-    check_sessions,
-    parse_date,
-    scan_conversions,
-    scan_sessions,
-    source_dates,
-)
+from pipeline.source.dated import daily_counts
+from pipeline.source.extract import check_conversions, check_sessions, scan_conversions, scan_sessions
+from pipeline.source.new_customers import read_first_conversions
+from pipeline.source.source import Source
 from pipeline.sql_session import sql_session
 from targets.database import open_database
 from targets.files import LocalFiles
@@ -86,18 +82,18 @@ def write_source(path: Path, journeys: dict[str, list[Touch]]) -> None:
 def test_real_journeys_are_found_again_with_their_flags_in_time_order(tmp_path: Path) -> None:
     expected = published()
     write_source(tmp_path / "source.db", expected)
-    source = open_database(f"sqlite:///{tmp_path / 'source.db'}")
-    dates = source_dates(source)
-    days = {table: sorted(day for day in map(parse_date, dates[table]) if day) for table in dates}
+    source = Source(open_database(f"sqlite:///{tmp_path / 'source.db'}"))
+    days = {table: [*counts] for table, counts in daily_counts(source).items()}
+    firsts = read_first_conversions(source, days["conversions"][-1])
     files: dict[str, list[str]] = {"sessions": [], "conversions": []}
     for day, batches in scan_sessions(source, days["session_sources"], tmp_path):
-        rows, rejects = check_sessions(day, batches)
+        rows, rejects, _ = check_sessions(source, day, batches)
         assert not rejects["session_sources"].ids
         files["sessions"].append(str(tmp_path / f"sessions-{day}.parquet"))
         pq.write_table(rows, files["sessions"][-1])
     for day, batches in scan_conversions(source, days["conversions"], tmp_path):
         files["conversions"].append(str(tmp_path / f"conversions-{day}.parquet"))
-        pq.write_table(check_conversions(day, batches).rows, files["conversions"][-1])
+        pq.write_table(check_conversions(source, day, batches, firsts).rows, files["conversions"][-1])
 
     with sql_session(LocalFiles(tmp_path / "data"), "1GB") as connection:
         built = build_journeys(

@@ -15,7 +15,7 @@ import pytest
 from support.databases import SHOP_INTERVAL
 from support.running import REPOSITORY, Workplace
 
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 
 EXTRA = ("altair", "ipykernel", "jupytext", "nbclient", "vl_convert")
 missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     place = Workplace(tmp_path_factory.mktemp("notebook") / "shop")
-    write_sample(place.database, scale=0.2, days=4)
+    write_reference(place.database, scale=0.2, days=4)
     script, source = REPOSITORY / "notebooks" / "build.py", REPOSITORY / "notebooks" / "training.py"
     target = place.folder / "training.ipynb"
     outcome = place.start(

@@ -272,11 +272,12 @@ class TestResuming:
 class TestSettings:
     def test_another_model_rebuilds_the_credit_alone(self, reported: Shop) -> None:
         journeys = versions(reported.files / "journeys")
-        assert sorted(reported.run(model="linear")) == sorted(OF_CREDIT)
+        assert sorted(reported.run(model="linear", store="replace")) == sorted(OF_CREDIT)
         assert versions(reported.files / "journeys") == journeys
 
     def test_another_window_rebuilds_the_journeys_and_what_follows(self, reported: Shop) -> None:
-        assert {*reported.run(lookback_days=2)} - {"Sessions", "ChannelCosts"} == {"Journeys", *OF_CREDIT}
+        made = reported.run(lookback_days=2, store="replace")
+        assert {*made} - {"Sessions", "ChannelCosts"} == {"Journeys", *OF_CREDIT}
 
     def test_a_setting_of_another_model_rebuilds_nothing(self, reported: Shop) -> None:
         assert reported.run(half_life_hours=1) == {}
@@ -295,11 +296,11 @@ class TestSettings:
         kinds = ("journeys", "attribution", "channel_credit", "conversion_books")
         before = {kind: versions(reported.files / kind) for kind in kinds}
         rows, report = result_tables(reported.results), contents(reported.report())
-        reported.run(**settings)
+        reported.run(**settings, store="replace")
         assert all(before[kind].items() <= versions(reported.files / kind).items() for kind in kinds)
         assert result_tables(reported.results) != rows
         # the tables hold one owner's rows: the way back stores them anew, from the day files that are still there
-        assert {*reported.run()} <= {*stages}
+        assert {*reported.run(store="replace")} <= {*stages}
         assert contents(reported.report()) == report
         same = ("attribution_customer_journey", "channel_reporting", "pipeline_channel_credit")
         assert all(result_tables(reported.results)[table] == rows[table] for table in same)

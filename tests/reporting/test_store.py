@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from support.comparing import Rows, query, result_tables
 from support.databases import change
 
-from pipeline.errors import ReplacedDaysError
+from pipeline.errors import OwnerChangedError
 from pipeline.reporting.credit import sum_channel_credit
 from pipeline.reporting.store import refresh_channel_reporting, store_days, stored_channels, stored_days
 from pipeline.result_tables import ATTRIBUTION, CHANNELS, create
@@ -96,7 +96,7 @@ def store_all(path: Path, days: Mapping[dt.date, Orders], origin: Origin = LINEA
             sql,
             {day: str(file) for day, file in files.items()},
             {str(day): sum_channel_credit(journeys(orders, day), credit(orders)) for day, orders in days.items()},
-            {day: fingerprint_of(day, origin) for day in files},
+            {day: Marker(fingerprint_of(day, origin), 0) for day in files},
             origin,
         )
 
@@ -382,18 +382,17 @@ class TestChannelReporting:
             ("interval",),
         ]
 
-    def test_days_of_other_settings_do_not_count(self, path: Path) -> None:
+    def test_it_sums_the_days_of_former_owners_too(self, path: Path) -> None:
         store(path, ORDERS)
-        store(path, OTHERS, YESTERDAY)
         refresh(path)
         store(path, {"c3": Order([Touch("Television", 1.0, 0, "s4")])}, YESTERDAY, MARKOV)
         refresh(path, origin=MARKOV, interval="another interval")
         assert channels(path) == [
-            ("Radio", str(YESTERDAY), 3.0, 0.0, 0.0),
+            ("Direct", str(DAY), 0.0, 1.75, 83.0),
+            ("Radio", str(YESTERDAY), 3.0, 0.25, 25.0),
+            ("Radio", str(DAY), 7.0, 0.0, 0.0),
             ("Television", str(YESTERDAY), 5.0, 1.0, 10.0),
         ]
-        owners = query(path, f"SELECT slice, settings FROM pipeline_slices WHERE table_name = '{CHANNELS}'")
-        assert owners == [("another interval", MARKOV.settings)]
 
     def test_a_day_that_is_stored_is_shown_at_once_and_other_intervals_stay_current(self, path: Path) -> None:
         store(path, ORDERS)
@@ -457,13 +456,12 @@ class TestChannelReporting:
             refresh(path, {YESTERDAY: costs({"Radio": 9.0}), DAY: twice}, interval="another interval")
         assert result_tables(path) == before
 
-    def test_days_that_another_run_has_replaced_are_named(self, path: Path) -> None:
+    def test_days_that_another_run_has_taken_out_are_named(self, path: Path) -> None:
         store(path, ORDERS)
         refresh(path, days=(DAY,))
-        store(path, OTHERS, YESTERDAY)
-        store(path, ORDERS, DAY, MARKOV)
+        assert store(path, {"c1": ORDERS["c1"]}, YESTERDAY) == [str(DAY)]
         before = result_tables(path)
-        with pytest.raises(ReplacedDaysError, match=rf"other settings has replaced {DAY} in the result tables"):
+        with pytest.raises(OwnerChangedError, match=rf"another run has taken {DAY} out of the result tables"):
             refresh(path, days=(YESTERDAY, DAY))
         assert result_tables(path) == before
 

@@ -5,41 +5,49 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from pipeline.source.costs import sum_channel_costs
 from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
+from pipeline.source.new_customers import read_first_conversions
+from pipeline.source.source import Source
 from pipeline.sql_session import sql_session
-from targets.database import Database
+from targets.database import open_database
 from targets.files import LocalFiles
 
 DAY = dt.date(2023, 9, 1)
 
 
-def read_sessions(source: Database, day: dt.date = DAY) -> Extract:
+def source_at(path: Path, **settings: Any) -> Source:  # noqa: ANN401 - mapping, zone, currency, refunds
+    """The source in a SQLite file."""
+    return Source(open_database(f"sqlite:///{path}"), **settings)
+
+
+def read_sessions(source: Source, day: dt.date = DAY) -> Extract:
     """The sessions of a day."""
     with tempfile.TemporaryDirectory() as folder:
         ((found, rows),) = scan_sessions(source, [day], Path(folder))
     assert found == day
-    return check_sessions(day, rows)
+    return check_sessions(source, day, rows)
 
 
-def read_conversions(source: Database, day: dt.date = DAY) -> Extract:
+def read_conversions(source: Source, day: dt.date = DAY) -> Extract:
     """The conversions of a day."""
     with tempfile.TemporaryDirectory() as folder:
         ((found, rows),) = scan_conversions(source, [day], Path(folder))
     assert found == day
-    return check_conversions(day, rows)
+    return check_conversions(source, day, rows, read_first_conversions(source, day))
 
 
-def read_costs(source: Database, *days: dt.date, memory_limit: str = "1GB") -> dict[dt.date, tuple[Extract, float]]:
+def read_costs(source: Source, *days: dt.date, memory_limit: str = "1GB") -> dict[dt.date, tuple[Extract, float]]:
     """The channels' costs of each day, and what its sessions that are set aside cost."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths, set_aside = {}, {}
         for day, batches in scan_sessions(source, days or [DAY], folder):
-            rows, rejects = check_sessions(day, batches)
+            rows, rejects, _ = check_sessions(source, day, batches)
             paths[day] = str(folder / f"{day}.parquet")
             pq.write_table(rows, paths[day])
             set_aside[day] = rejects["session_sources"].to_table()

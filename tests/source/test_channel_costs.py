@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_cases import DAY, costs_of, read_costs
+from source_cases import DAY, costs_of, read_costs, source_at
 from support.databases import Row, add_rows, change, session, write_database
 
 from pipeline.errors import SourceError
 from pipeline.source.checks import Rejects
 from pipeline.source.schema import CHANNEL_COSTS
-from targets.database import Database, open_database
+from pipeline.source.source import Source
 
 CHANNELS = ["Direct Traffic", "Größe", "a,b"]
 NO_AMOUNT = "cost is not a number of at least 0"
@@ -33,8 +33,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def source(path: Path) -> Database:
-    return open_database(f"sqlite:///{path}")
+def source(path: Path) -> Source:
+    return source_at(path)
 
 
 def on_day(name: object, channel: object = None, day: dt.date = DAY) -> Row:
@@ -42,7 +42,7 @@ def on_day(name: object, channel: object = None, day: dt.date = DAY) -> Row:
     return session(name, "user", f"{day} 12:00:00", name if channel is None else channel)
 
 
-def costs_of_day(source: Database) -> dict[str, float]:
+def costs_of_day(source: Source) -> dict[str, float]:
     """The day's costs by channel, none of which may be set aside."""
     extract, of_set_aside = read_costs(source)[DAY]
     assert (extract.rejects["session_costs"], of_set_aside) == (Rejects([], [], 0.0), 0.0)
@@ -67,7 +67,7 @@ def test_sums_are_those_of_a_loop_whatever_the_order_of_rows(
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
             path = write_database(Path(folder) / "source.db", sessions, costs=costs)
-            found.append(read_costs(open_database(f"sqlite:///{path}"), DAY, NEXT))
+            found.append(read_costs(source_at(path), DAY, NEXT))
         shuffled.shuffle(sessions)
         shuffled.shuffle(costs)
     assert found[0] == found[1]
@@ -81,7 +81,7 @@ def test_sums_are_those_of_a_loop_whatever_the_order_of_rows(
             assert row["cost"] == pytest.approx(math.fsum(of_channel), rel=1e-12, abs=1e-11)
 
 
-def test_sums_of_cents_are_exact(path: Path, source: Database) -> None:
+def test_sums_of_cents_are_exact(path: Path, source: Source) -> None:
     count = 3_000
     add_rows(path, [on_day(str(n), "Ads") for n in range(count)], costs=[(str(n), n / 100) for n in range(count)])
     (cost,) = costs_of_day(source).values()
@@ -90,14 +90,14 @@ def test_sums_of_cents_are_exact(path: Path, source: Database) -> None:
 
 
 @pytest.mark.parametrize("days", [(DAY,), (DAY, NEXT)])
-def test_a_day_without_sessions_has_no_channels(path: Path, source: Database, days: tuple[dt.date, ...]) -> None:
+def test_a_day_without_sessions_has_no_channels(path: Path, source: Source, days: tuple[dt.date, ...]) -> None:
     add_rows(path, costs=[("a", 1.0)])
     for extract, _ in read_costs(source, *days).values():
         assert extract.rows.equals(CHANNEL_COSTS.empty_table())
         assert extract.notes() == {"rejected": {"session_costs": 0}, "rejected_amount": {"session_costs": 0}}
 
 
-def test_other_columns_and_their_order_do_not_matter(path: Path, source: Database) -> None:
+def test_other_columns_and_their_order_do_not_matter(path: Path, source: Source) -> None:
     add_rows(path, [on_day("a")])
     change(path, "DROP TABLE session_costs")
     change(path, "CREATE TABLE session_costs (currency TEXT, cost REAL, session_id TEXT)")
@@ -105,14 +105,14 @@ def test_other_columns_and_their_order_do_not_matter(path: Path, source: Databas
     assert costs_of_day(source) == {"a": 1.25}
 
 
-def test_thousands_of_leading_nulls_count_as_no_cost(path: Path, source: Database) -> None:
+def test_thousands_of_leading_nulls_count_as_no_cost(path: Path, source: Source) -> None:
     ids = [f"{number:05}" for number in range(3_000)]
     costs: list[float | None] = [None] * 2_999 + [0.1]
     add_rows(path, [on_day(name) for name in ids], costs=zip(ids, costs, strict=True))
     assert [*costs_of_day(source).values()] == [0.0] * 2_999 + [0.1]
 
 
-def test_whole_numbers_among_others_are_amounts(path: Path, source: Database) -> None:
+def test_whole_numbers_among_others_are_amounts(path: Path, source: Source) -> None:
     change(path, "DROP TABLE session_costs")
     change(path, "CREATE TABLE session_costs (session_id, cost)")
     costs = {"a": 3, "b": 0.5, "c": 0, "d": 2**40, "e": 0.0}
@@ -120,14 +120,14 @@ def test_whole_numbers_among_others_are_amounts(path: Path, source: Database) ->
     assert costs_of_day(source) == costs
 
 
-def test_ids_that_are_numbers_match_the_same_as_text(path: Path, source: Database) -> None:
+def test_ids_that_are_numbers_match_the_same_as_text(path: Path, source: Source) -> None:
     change(path, "DROP TABLE session_costs")
     change(path, "CREATE TABLE session_costs (session_id INTEGER, cost)")
     add_rows(path, [on_day("17"), on_day("018")], costs=[(17, 1.5), (18, 2.5)])
     assert costs_of_day(source) == {"17": 1.5, "018": 0.0}
 
 
-def test_costs_are_those_of_the_days_sessions(path: Path, source: Database) -> None:
+def test_costs_are_those_of_the_days_sessions(path: Path, source: Source) -> None:
     sessions = [on_day("today"), on_day("free"), on_day("tomorrow", day=NEXT)]
     add_rows(path, sessions, costs=[("tomorrow", 2.0), ("today", 1.0), ("nobody's", 4.0), (None, 8.0)])
     assert costs_of_day(source) == {"today": 1.0, "free": 0.0}
@@ -138,19 +138,19 @@ def test_costs_are_those_of_the_days_sessions(path: Path, source: Database) -> N
 
 
 @pytest.mark.parametrize("bad", [-0.01, math.inf, -math.inf, "ten", b"1", ""])
-def test_bad_costs_that_match_no_session_are_nobodys(path: Path, source: Database, bad: object) -> None:
+def test_bad_costs_that_match_no_session_are_nobodys(path: Path, source: Source, bad: object) -> None:
     add_rows(path, [on_day("a"), on_day("b", day=NEXT)], costs=[("nobody's", bad), ("a", 1.0), ("b", bad)])
     add_rows(path, costs=[("also nobody's", 1.0)] * 2)
     assert costs_of_day(source) == {"a": 1.0}
 
 
-def test_no_number_is_no_cost(path: Path, source: Database) -> None:
+def test_no_number_is_no_cost(path: Path, source: Source) -> None:
     """SQLite stores NULL in place of NaN."""
     add_rows(path, [on_day("a")], costs=[("a", math.nan)])
     assert costs_of_day(source) == {"a": 0.0}
 
 
-def test_bad_costs_are_set_aside_on_the_days_of_their_sessions(path: Path, source: Database) -> None:
+def test_bad_costs_are_set_aside_on_the_days_of_their_sessions(path: Path, source: Source) -> None:
     add_rows(
         path,
         [on_day("a"), on_day("b", day=NEXT), on_day("c", day=NEXT)],
@@ -163,7 +163,7 @@ def test_bad_costs_are_set_aside_on_the_days_of_their_sessions(path: Path, sourc
     assert costs_of(found[NEXT][0]) == {"b": 0.0, "c": 0.0}
 
 
-def test_costs_of_sessions_set_aside_are_summed_beside(path: Path, source: Database) -> None:
+def test_costs_of_sessions_set_aside_are_summed_beside(path: Path, source: Source) -> None:
     sessions = [
         on_day("bad", ""),
         on_day("worse", ""),
@@ -180,7 +180,7 @@ def test_costs_of_sessions_set_aside_are_summed_beside(path: Path, source: Datab
     assert found[DAY][0].rejects["session_costs"].ids == []
 
 
-def test_days_before_1970_have_their_own_costs(path: Path, source: Database) -> None:
+def test_days_before_1970_have_their_own_costs(path: Path, source: Source) -> None:
     first = dt.date(1969, 12, 31)
     add_rows(path, [on_day("a", day=first), on_day("b", day=dt.date(1970, 1, 1))], costs=[("a", 1.0), ("b", 2.0)])
     found = read_costs(source, first, dt.date(1970, 1, 1))
@@ -190,7 +190,7 @@ def test_days_before_1970_have_their_own_costs(path: Path, source: Database) -> 
 @pytest.mark.parametrize(
     ("cost", "name"), [(1e300, "a"), (1.0, "caf\udce9")], ids=["more than there is", "an id that is not UTF-8"]
 )
-def test_what_cannot_be_summed_is_said_in_one_line(path: Path, source: Database, cost: float, name: str) -> None:
+def test_what_cannot_be_summed_is_said_in_one_line(path: Path, source: Source, cost: float, name: str) -> None:
     add_rows(path, [on_day("a")], costs=[("a", cost)])
     change(path, "UPDATE session_costs SET session_id = CAST(? AS TEXT)", name.encode(errors="surrogateescape"))
     with pytest.raises(SourceError, match=r"^the costs cannot be summed: .*correct session_costs$") as refused:
@@ -198,7 +198,7 @@ def test_what_cannot_be_summed_is_said_in_one_line(path: Path, source: Database,
     assert "\n" not in str(refused.value)
 
 
-def test_little_memory_gives_the_same(path: Path, source: Database) -> None:
+def test_little_memory_gives_the_same(path: Path, source: Source) -> None:
     count = 20_000
     sessions = [on_day(f"{n:064}", f"channel {n % 7}", DAY if n % 2 else NEXT) for n in range(count)]
     add_rows(path, sessions, costs=[(f"{n * 7919 % count:064}", n / 7) for n in range(count)])

@@ -6,12 +6,13 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from source_cases import source_at
 from support.databases import add_rows, change, conversion, session, write_database
 from support.running import Workplace
 
 from pipeline.errors import SourceError
 from pipeline.source.interval import finished_interval
-from targets.database import Database, open_database
+from pipeline.source.source import Source
 
 TODAY = dt.datetime.now(dt.UTC).date()
 
@@ -22,28 +23,28 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def source(path: Path) -> Database:
-    return open_database(f"sqlite:///{path}")
+def source(path: Path) -> Source:
+    return source_at(path)
 
 
-def test_it_is_from_the_first_day_to_the_last(path: Path, source: Database) -> None:
+def test_it_is_from_the_first_day_to_the_last(path: Path, source: Source) -> None:
     add_rows(path, [session("s", "user", "2023-08-30 12:00:00")], [conversion("c", "user", "2023-09-07 12:00:00")])
     assert str(finished_interval(source)) == "2023-08-30-2023-09-08"
 
 
-def test_days_that_are_not_over_and_malformed_dates_are_left_out(path: Path, source: Database) -> None:
+def test_days_that_are_not_over_and_malformed_dates_are_left_out(path: Path, source: Source) -> None:
     days = ["2023-08-30", "31.8.2023", "", str(TODAY), str(TODAY + dt.timedelta(days=9))]
     add_rows(path, [session(day, "user", f"{day} 12:00:00") for day in days])
     assert str(finished_interval(source)) == "2023-08-30-2023-08-31"
 
 
-def test_a_source_without_a_finished_day_has_none(path: Path, source: Database) -> None:
+def test_a_source_without_a_finished_day_has_none(path: Path, source: Source) -> None:
     add_rows(path, [session("s", "user", f"{TODAY} 12:00:00")])
     with pytest.raises(SourceError, match=rf"^{path} has no sessions or conversions on a day that is over$"):
         finished_interval(source)
 
 
-def test_a_source_without_its_tables_has_none(path: Path, source: Database) -> None:
+def test_a_source_without_its_tables_has_none(path: Path, source: Source) -> None:
     change(path, "DROP TABLE session_costs")
     with pytest.raises(SourceError, match="has no table session_costs"):
         finished_interval(source)

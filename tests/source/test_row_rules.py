@@ -9,12 +9,12 @@ import math
 from pathlib import Path
 
 import pytest
-from source_cases import DAY, costs_of, read_conversions, read_costs, read_sessions
+from source_cases import DAY, costs_of, read_conversions, read_costs, read_sessions, source_at
 from support.databases import Row, conversion, session, write_database
 
 from pipeline.errors import BadRowsError, SourceError
 from pipeline.source.checks import Rejects, refuse
-from targets.database import Database, open_database
+from pipeline.source.source import Source
 
 SESSION_COLUMNS = (
     "session_id",
@@ -35,8 +35,8 @@ BAD_FLAGS = [None, 2, -1, 0.5, "", "yes", b"1"]
 BAD_AMOUNTS = [None, -0.01, math.inf, -math.inf, "", "ten", "1,5", b"1"]
 
 
-def database(folder: Path, **rows: list[Row]) -> Database:
-    return open_database(f"sqlite:///{write_database(folder / 'source.db', **rows)}")
+def database(folder: Path, **rows: list[Row]) -> Source:
+    return source_at(write_database(folder / 'source.db', **rows))
 
 
 def changed(row: Row, columns: tuple[str, ...], **values: object) -> Row:
@@ -51,7 +51,7 @@ def bad_conversion(**values: object) -> Row:
     return changed(conversion("bad", "user", f"{DAY} 12:00:00"), CONVERSION_COLUMNS, **values)
 
 
-def rejected_costs(source: Database) -> tuple[Rejects, float, dict[str, float]]:
+def rejected_costs(source: Source) -> tuple[Rejects, float, dict[str, float]]:
     """The costs of the day that are set aside, what its sessions set aside cost, and the costs of its channels."""
     extract, of_set_aside = read_costs(source)[DAY]
     return extract.rejects["session_costs"], of_set_aside, costs_of(extract)
@@ -82,7 +82,7 @@ GOOD_CONVERSION = conversion("good", "user", f"{DAY} 12:00:00", 12.5)
     ],
 )
 def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_id: str, reason: str) -> None:
-    rows, rejects = read_sessions(database(tmp_path, sessions=[row, GOOD_SESSION]), DAY)
+    rows, rejects, _ = read_sessions(database(tmp_path, sessions=[row, GOOD_SESSION]), DAY)
     assert rejects["session_sources"] == Rejects([bad_id], [reason], 0.0)
     assert rows.to_pylist() == [
         {
@@ -109,9 +109,9 @@ def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_
     ],
 )
 def test_bad_conversion_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_id: str, reason: str) -> None:
-    rows, rejects = read_conversions(database(tmp_path, conversions=[row, GOOD_CONVERSION]), DAY)
+    rows, rejects, _ = read_conversions(database(tmp_path, conversions=[row, GOOD_CONVERSION]), DAY)
     assert (rejects["conversions"].ids, rejects["conversions"].reasons) == ([bad_id], [reason])
-    assert rows.to_pylist() == [{"conv_id": "good", "user_id": "user", "conv_time": 1_693_569_600, "revenue": 12.5}]
+    assert rows.to_pylist() == [{"conv_id": "good", "user_id": "user", "conv_time": 1_693_569_600, "revenue": 12.5, "new_customer": True}]
 
 
 @pytest.mark.parametrize("amount", [amount for amount in BAD_AMOUNTS if amount is not None])
@@ -127,7 +127,7 @@ def test_every_row_of_a_repeated_session_is_set_aside(tmp_path: Path) -> None:
     twice = [session("twice", "user", f"{DAY} 12:00:00"), session("twice", "another", f"{DAY} 13:00:00")]
     sessions = [twice[0], GOOD_SESSION, twice[1]]
     source = database(tmp_path, sessions=sessions, costs=[("twice", 2.5), ("good", 1.0)])
-    rows, rejects = read_sessions(source)
+    rows, rejects, _ = read_sessions(source)
     reasons = ["session_id is there more than once"] * 2
     assert rejects["session_sources"] == Rejects(["twice"] * 2, reasons, 0.0)
     assert rows["session_id"].to_pylist() == ["good"]
@@ -136,7 +136,7 @@ def test_every_row_of_a_repeated_session_is_set_aside(tmp_path: Path) -> None:
 
 def test_every_row_of_a_repeated_conversion_is_set_aside_with_its_revenue(tmp_path: Path) -> None:
     twice = [conversion("twice", "user", f"{DAY} 12:00:00", 3.0), conversion("twice", "user", f"{DAY} 12:00:00", 4.5)]
-    rows, rejects = read_conversions(database(tmp_path, conversions=[*twice, GOOD_CONVERSION]), DAY)
+    rows, rejects, _ = read_conversions(database(tmp_path, conversions=[*twice, GOOD_CONVERSION]), DAY)
     assert rejects["conversions"] == Rejects(["twice"] * 2, ["conv_id is there more than once"] * 2, 7.5)
     assert rows["conv_id"].to_pylist() == ["good"]
 
@@ -164,7 +164,7 @@ def test_costs_without_an_id_belong_to_no_session(tmp_path: Path) -> None:
 
 
 def test_the_same_id_on_another_day_does_not_concern_this_one(tmp_path: Path) -> None:
-    rows, rejects = read_sessions(
+    rows, rejects, _ = read_sessions(
         database(tmp_path, sessions=[GOOD_SESSION, session("good", "user", "2023-09-02 12:00:00")]), DAY
     )
     assert (rows.num_rows, rejects["session_sources"].ids) == (1, [])
@@ -173,7 +173,15 @@ def test_the_same_id_on_another_day_does_not_concern_this_one(tmp_path: Path) ->
 def test_revenue_set_aside_is_counted_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     rows = [bad_conversion(conv_time="noon", revenue=amount) for amount in (100.25, 0.5, None, -7, math.inf, "ten")]
     extract = read_conversions(database(tmp_path, conversions=rows), DAY)
-    assert extract.notes() == {"rejected": {"conversions": 6}, "rejected_amount": {"conversions": 100.75}}
+    assert extract.notes() == {
+        "source_rows": 6,
+        "source_amount": 93.75,
+        "duplicates": 0,
+        "repeated_hour": 0,
+        "refunds": {"count": 0, "amount": 0.0},
+        "rejected": {"conversions": 6},
+        "rejected_amount": {"conversions": 100.75},
+    }
 
 
 def test_a_day_without_bad_rows_has_no_rejects(tmp_path: Path) -> None:
@@ -195,7 +203,7 @@ def test_a_day_without_bad_rows_has_no_rejects(tmp_path: Path) -> None:
 )
 def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: int, message: str) -> None:
     rows = [bad_conversion(conv_id=f"bad-{number}", user_id=None) for number in range(count)]
-    _, rejects = read_conversions(database(tmp_path, conversions=rows), DAY)
+    _, rejects, _ = read_conversions(database(tmp_path, conversions=rows), DAY)
     with pytest.raises(BadRowsError) as refused:
         refuse({DAY: rejects})
     remedy = " Correct them in the source, or set BAD_ROWS=set-aside to go on without them"
@@ -204,7 +212,7 @@ def test_refusal_counts_bad_rows_and_shows_the_first_few(tmp_path: Path, count: 
 
 
 def test_refusal_of_a_row_without_an_id(tmp_path: Path) -> None:
-    _, rejects = read_sessions(database(tmp_path, sessions=[bad_session(session_id=None)]), DAY)
+    _, rejects, _ = read_sessions(database(tmp_path, sessions=[bad_session(session_id=None)]), DAY)
     with pytest.raises(BadRowsError, match=r"1 bad row: \(no id\) \(session_id is NULL or empty\)"):
         refuse({DAY: rejects})
 
@@ -232,7 +240,7 @@ def test_refusal_names_the_first_days_that_have_bad_rows(count: int, end: str) -
 
 def test_rejects_are_written_as_csv(tmp_path: Path) -> None:
     rows = [bad_session(session_id=name, user_id="") for name in ('comma, "quote"', "line\nbreak", "größe", None)]
-    _, rejects = read_sessions(database(tmp_path, sessions=rows), DAY)
+    _, rejects, _ = read_sessions(database(tmp_path, sessions=rows), DAY)
     written = [*csv.reader(io.StringIO(rejects["session_sources"].to_csv(), newline=""))]
     assert written[:2] == [["id", "reason"], ['comma, "quote"', "user_id is NULL or empty"]]
     assert [row[0] for row in written[2:]] == ["line\nbreak", "größe", ""]

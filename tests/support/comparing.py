@@ -15,6 +15,7 @@ RESULT_TABLES = (
     "pipeline_channel_costs",
     "pipeline_channel_credit",
     "pipeline_conversions",
+    "pipeline_owners",
     "pipeline_slices",
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 from pipeline.sample.schema import SOURCE_TABLES
 
 SHOP_INTERVAL = "2023-08-29-2023-09-03"
@@ -76,7 +76,7 @@ def change(path: Path, sql: str, *values: object) -> None:
 
 def write_shop(path: Path) -> Path:
     """Write the small shop: a sample of 60 conversions in 4 days, and by hand what a sample has rarely or never."""
-    write_sample(path, scale=0.03, days=4)
+    write_reference(path, scale=0.03, days=4)
     add_rows(path, *_edge_cases())
     return path
 

@@ -81,6 +81,7 @@ def test_rows_and_marker_are_there_together(database: Database) -> None:
                 "settings": "these settings",
                 "fingerprint": "f",
                 "row_count": 2,
+                "source": "",
             }
         ]
 

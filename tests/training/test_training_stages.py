@@ -16,7 +16,7 @@ from support.running import DATABASE, LOCAL, Outcome, Started, Workplace
 from pipeline import TrainingSet
 from pipeline.attribution.models import load_model, trained_parameters
 from pipeline.errors import ModelError, SettingsError, StageError
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 from pipeline.settings import setting_in_force
 from pipeline.training.upload import read_csv, to_arrays
 from targets.files import LocalFiles
@@ -38,7 +38,7 @@ def trained(once: Callable[[str, Callable[[Path], object]], Path]) -> Workplace:
     """A sample of 400 conversions with its training set and the conversion type `shop` trained on it."""
 
     def build(folder: Path) -> None:
-        write_sample(folder / DATABASE, scale=0.2, days=4)
+        write_reference(folder / DATABASE, scale=0.2, days=4)
         place = Workplace(folder)
         output = run(place, "TrainingSet").succeeded().output + train(place, "shop").succeeded().output
         (folder / "printed.txt").write_text(output, encoding="utf-8")

@@ -1,21 +1,17 @@
-"""The sample against the shape of the reference data set, counted in plain Python."""
+"""The reference shape of the sample against the reference data set, counted in plain Python."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pipeline.sample.command import main
-from pipeline.sample.database import write_sample
+from pipeline.sample.reference import write_reference
 from pipeline.sample.schema import SOURCE_TABLES
 
 if TYPE_CHECKING:
@@ -83,7 +79,7 @@ class Database:
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     path = tmp_path_factory.mktemp("reference") / "sample.db"
-    write_sample(path)
+    write_reference(path)
     return Database(path)
 
 
@@ -169,7 +165,7 @@ def test_revenue_is_in_cents_and_adds_up_as_in_the_reference(database: Database)
 
 
 def test_the_tables_declare_neither_keys_nor_indexes(tmp_path: Path) -> None:
-    write_sample(tmp_path / "sample.db", scale=0.01)
+    write_reference(tmp_path / "sample.db", scale=0.01)
     with closing(sqlite3.connect(tmp_path / "sample.db")) as connection:
         declared = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
         columns = {
@@ -189,7 +185,7 @@ def test_the_tables_declare_neither_keys_nor_indexes(tmp_path: Path) -> None:
 )
 def test_a_small_sample_holds_every_kind_of_user(tmp_path: Path, scale: float, seed: int, days: int) -> None:
     path = tmp_path / "small.db"
-    size = write_sample(path, scale=scale, seed=seed, days=days)
+    size = write_reference(path, scale=scale, seed=seed, days=days)
     database = Database(path)
     assert size == (len(database.sessions), len(database.orders), days)
     assert size == (round(450_616 * scale), round(2_000 * scale), days)
@@ -204,98 +200,23 @@ def test_a_small_sample_holds_every_kind_of_user(tmp_path: Path, scale: float, s
     assert len(database.costs) < len(database.sessions)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.sample.command", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_command_prints_the_path_and_the_size(tmp_path: Path) -> None:
-    path = tmp_path / "new folder" / "sample.db"
-    done = run(str(path), "--scale", "0.01", "--days", "3")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{path}: 4506 sessions, 20 conversions, 3 days\n"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    for name, seed in (("first", "7"), ("second", "7"), ("third", "8")):
-        assert run(str(tmp_path / name), "--scale", "0.05", "--seed", seed).returncode == 0
-    first, second, third = ((tmp_path / name).read_bytes() for name in ("first", "second", "third"))
-    assert first == second != third
-
-
-@pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
-def test_an_existing_database_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
-    there = tmp_path / f"sample.db{suffix}"
-    there.write_text("mine")
-    with pytest.raises(SystemExit) as exit_:
-        main([str(tmp_path / "sample.db"), "--scale", "0.01"])
-    assert exit_.value.code == 2
-    assert f"{there} is there already; name another file, or replace it with --force" in capsys.readouterr().err
-    assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(there, "mine")]
-
-
-def test_force_replaces_a_database_and_its_journals(tmp_path: Path) -> None:
-    path = tmp_path / "sample.db"
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        (tmp_path / f"sample.db{suffix}").write_text("old")
-    main([str(path), "--scale", "0.01", "--force"])
-    assert list(tmp_path.iterdir()) == [path]
-    assert len(Database(path).orders) == 20
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("scale", "seed", "days", "digest"),
     [
-        (["x.db", "--scale", "0"], "--scale must be between 0.005 and 1000, not 0"),
-        (["x.db", "--scale", "nan"], "--scale must be between 0.005 and 1000, not nan"),
-        (["x.db", "--scale", "big"], "argument --scale: invalid float value: 'big'"),
-        (["x.db", "--days", "0"], "--days must be between 1 and 3650, not 0"),
-        (["x.db", "--seed", "-1"], "--seed must not be negative, not -1"),
-        (["."], "is a folder; name a file in it"),
-        ([], "the following arguments are required: PATH"),
+        (0.05, 1, 10, "3973039af0dc1afab9c9adcb820a874b2e7f512e7e36a195d097c9189911bb46"),
+        (0.03, 1, 4, "22c12af0290c74744505905cd6f61f2de00eb0172d3a00fdb8aff3978b561d56"),
+        (0.05, 7, 30, "2350b90b4df602905e58c272ce32b141a417f23c479825fbb5047bb8833e6a9c"),
     ],
 )
-def test_wrong_arguments_are_named(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
+def test_the_rows_of_a_seed_are_those_of_every_version(
+    tmp_path: Path, scale: float, seed: int, days: int, digest: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    assert exit_.value.code == 2
-    assert message in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sample.db"
-    command = f"ulimit -f 100; exec {sys.executable} -m pipeline.sample.command {path} --scale 0.1"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert re.fullmatch(rf"attribution-sample: error: cannot write {path}: .+\n", done.stderr)
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_interrupted_run_leaves_the_old_database_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "sample.db"
-    path.write_text("old")
-    # A shell's background jobs ignore SIGINT, and their children inherit that: take it up again.
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from pipeline.sample.command import main; main(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", code, str(path), "--scale", "20", "--force"]
-    deadline = time.monotonic() + 30
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while sum(file.stat().st_size for file in tmp_path.iterdir()) < 1_000_000:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert errors == f"attribution-sample: interrupted; {path} is as it was\n"
-    assert [(file, file.read_text()) for file in tmp_path.iterdir()] == [(path, "old")]
+    write_reference(path, scale=scale, seed=seed, days=days)
+    rows = hashlib.sha256()
+    with closing(sqlite3.connect(path)) as connection:
+        for table in SOURCE_TABLES:
+            rows.update(table.encode())
+            for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid"):
+                rows.update(repr(row).encode())
+    assert rows.hexdigest() == digest

@@ -1,0 +1,168 @@
+"""Whether a source can be read as its mapping says: every table and expression, and ids that can meet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from pipeline.errors import PipelineError, SettingsError, SourceError
+from pipeline.source.columns import FLAGS
+from pipeline.source.mapping import Input
+from pipeline.source.source import Source
+from targets.errors import DatabaseError
+
+_SAMPLE = 1_000
+_REAL = re.compile(r"\d+\.0+")
+_WHOLE = re.compile(r"\d+")
+
+
+def expressions(of_input: Input) -> dict[str, str]:
+    """Every expression of an input by its key; the parts of a list have the key with a number."""
+    found: dict[str, str] = {}
+    for name, value in vars(of_input).items():
+        if name in {"table", "timezone"} or value is None:
+            continue
+        if name == "dimensions":
+            found |= {f"dimensions.{dimension}": expression for dimension, expression in value}
+        elif isinstance(value, tuple):
+            found |= {f"{name}[{place}]": expression for place, expression in enumerate(value)}
+        else:
+            found[name] = value
+    return found
+
+
+def check_source(source: Source) -> None:
+    """Raise an error that names what of the mapping the database refuses, or ids that cannot meet.
+
+    Raises `SettingsError` for a mapping's file, `SourceError` for the default schema and for ids, `DatabaseError` for a
+    database that cannot be opened.
+    """
+    problems = [*source_problems(source)]
+    if problems:
+        raise problems[0]
+
+
+def source_problems(source: Source) -> list[PipelineError]:
+    """What `check_source` has to say, all of it. Raises `DatabaseError`."""
+    with source.connect() as connection:
+        connection.tables()
+    problems = [
+        problem
+        for section, of_input in source.mapping.inputs().items()
+        if (problem := _problem(source, section, of_input)) is not None
+    ]
+    return problems or _ids_that_never_meet(source)
+
+
+def _problem(source: Source, section: str, of_input: Input) -> PipelineError | None:
+    keys = expressions(of_input)
+    if _refusal(source, [*keys.values()], of_input.table) is None:
+        return None
+    if (words := _refusal(source, ["1"], of_input.table)) is not None:
+        return _no_table(source, section, of_input.table, words)
+    refused = {
+        key: words for key, expression in keys.items() if (words := _refusal(source, [expression], of_input.table))
+    }
+    if source.mapping.origin is None:
+        return _no_columns(source, of_input, [key for key in keys if key in refused])
+    key, words = next(iter(refused.items()), ("from", "the expressions cannot be read together"))
+    return SettingsError(f"{source.mapping.origin}: [{section}] {key}: {source.name} says: {words}")
+
+
+def _refusal(source: Source, of_expressions: list[str], table: str) -> str | None:
+    """The database's own words where it refuses a query of these expressions."""
+    columns = {f"column_{place}": ("text", expression) for place, expression in enumerate(of_expressions)}
+    try:
+        with source.connect() as connection:
+            connection.query(source.sql.select(columns, table, limit=0))
+    except DatabaseError as error:
+        return str(error).removeprefix(f"the database {source.name}: ")
+    return None
+
+
+def _no_table(source: Source, section: str, table: str, words: str) -> PipelineError:
+    if source.mapping.origin is not None:
+        return SettingsError(f"{source.mapping.origin}: [{section}] from: {source.name} says: {words}")
+    if not words.lower().endswith(table):  # a view that cannot be read, for one
+        return SourceError(f"the table {table} in {source.name} cannot be read: {words}")
+    if section == "session_costs":
+        return SourceError(
+            f"{source.name} has no table {table}; an empty one will do: CREATE TABLE {table} (session_id TEXT, cost "
+            "REAL); or set SOURCE_MAPPING to a mapping without costs: then all costs are 0"
+        )
+    return SourceError(
+        f"{source.name} has no table {table}; set DATABASE_URL to a database that has it, or SOURCE_MAPPING to a file "
+        "that says where it is (attribution-source init writes one)"
+    )
+
+
+def _no_columns(source: Source, of_input: Input, keys: list[str]) -> PipelineError:
+    of_keys = expressions(of_input)
+    table = of_input.table
+    needed = [of_keys[key] for key in keys if key not in FLAGS]
+    columns = needed or [of_keys[key] for key in keys]
+    remedy = "add it" if needed else "add it, or set SOURCE_MAPPING to a mapping without it: then it is 0"
+    return SourceError(f"the table {table} in {source.name} has no column {', '.join(columns)}; {remedy}")
+
+
+class _Side(NamedTuple):
+    """Ids of one input: of a whole number, of a real one, and the line of the mapping that mends these."""
+
+    section: str
+    whole: str | None
+    real: str | None
+    remedy: str
+
+
+def _ids_that_never_meet(source: Source) -> list[PipelineError]:
+    """Ids that are real numbers on one side and whole ones on the other: as texts they are never the same."""
+    mapping = source.mapping
+    pairs = [("user_id", "sessions", "conversions")]
+    if mapping.session_costs is not None:
+        pairs.append(("session_id", "sessions", "session_costs"))
+    found: list[PipelineError] = []
+    for key, one, other in pairs:
+        sides = [_side(source, section, key) for section in (one, other)]
+        for wrong, right in (sides, sides[::-1]):
+            if wrong.real is not None and wrong.whole is None and right.real is None and right.whole is not None:
+                found.append(
+                    SourceError(
+                        f"{key} is a real number in {wrong.section}, such as {wrong.real}, and a whole one in "
+                        f"{right.section}, such as {right.whole}: they never meet; {wrong.remedy}"
+                    )
+                )
+    return found
+
+
+def _side(source: Source, section: str, key: str) -> _Side:
+    of_input = source.mapping.inputs()[section]
+    expression = expressions(of_input)[key]
+    sql = source.sql.select({"id": ("text", expression)}, of_input.table, limit=_SAMPLE)
+    with source.connect() as connection:
+        ids = [
+            raw.decode(errors="replace")
+            for raw in connection.query(sql, schema=pa.schema([("id", pa.binary())]))["id"].to_pylist()
+        ]
+    return _Side(
+        section,
+        next(filter(_WHOLE.fullmatch, ids), None),
+        next(filter(_REAL.fullmatch, ids), None),
+        f'write {key} = "CAST({expression} AS INTEGER)" in [{section}] of SOURCE_MAPPING',
+    )
+
+
+def query_of(source: Source, section: str) -> str:
+    """The query of an input as its mapping says, for people."""
+    of_input = source.mapping.inputs()[section]
+    columns = ", ".join(
+        f"{expression} AS {_name(key)}" for key, expression in expressions(of_input).items()
+    )
+    return f"SELECT {columns} FROM {of_input.table}"
+
+
+def _name(key: str) -> str:
+    names: Mapping[str, str] = {"time[0]": "date_text", "time[1]": "time_text"}
+    return names.get(key, key.rpartition(".")[2])
