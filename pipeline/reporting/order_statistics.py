@@ -64,10 +64,13 @@ class OrderStatistics:
     paths: pd.DataFrame
 
 
-def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC) -> OrderStatistics:
+def order_statistics(
+    days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC
+) -> OrderStatistics:
     """All of them in one pass over the days in order, with what each conversion counts in `REPLICATES` replicates.
 
-    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every interval and run.
+    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every
+    interval and run.
     """
     count, lag_count = len(channels), number_of_days + 1
     sums = np.zeros((count + lag_count, 2, REPLICATES))
