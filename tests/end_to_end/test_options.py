@@ -137,7 +137,7 @@ TASKS = {
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT},
         arguments=(),
-        others=("conv_id", "refresh"),
+        others=("conv_id", "full", "refresh"),
     ),
 }
 CASES = [(task, name) for task, tried in TASKS.items() for name in tried.values]
