@@ -45,7 +45,8 @@ def test_influence_new_customers_and_lags_computed_by_hand() -> None:
     assert (found.orders, found.new_customers) == (3, 2)
     assert found.influenced.tolist() == [2, 3]
     assert found.new_customer_orders.tolist() == [1.0, 1.0]
-    assert found.lag_credit.tolist() == [2.0, 0.75, 0.25]
+    assert found.lag_credit.tolist() == [2.0, 2.75, 3.0]
+    assert found.lag_squares.tolist() == pytest.approx([0.5**2 + 1 + 0.5**2, 0.75**2 + 1 + 1, 3.0])
     lags = {(row.kind, row.value): (row.orders, row.revenue) for row in found.lags.itertuples()}
     assert lags == {
         ("touches", 1): (1.0, 7.0),
@@ -89,6 +90,19 @@ def test_a_session_date_is_mature_as_far_as_the_days_left_reach() -> None:
     assert (found["low"] < found["high"]).all()
 
 
+def test_the_bounds_of_maturity_are_those_of_a_plain_bootstrap() -> None:
+    random = np.random.default_rng(1)
+    early = random.random(400) * (np.arange(400) % 2)
+    orders = {
+        f"{number:03}": Order([Touch("A", share, 1, f"a{number}"), Touch("A", 1 - share, 0, f"b{number}")])
+        for number, share in enumerate(early.tolist())
+    }
+    found = maturity(statistics_of({DAY: orders, TOMORROW: {}}, ["A"]), [DAY, TOMORROW]).iloc[-1]
+    times = random.poisson(1.0, (4000, 400))
+    plain = np.quantile(times @ (1 - early) / times.sum(axis=1), [0.025, 0.975])
+    assert (found["low"], found["high"]) == pytest.approx(plain, abs=0.005)
+
+
 def test_without_orders_nothing_is_known_of_maturity() -> None:
     found = statistics_of({DAY: {}, TOMORROW: {"c": Order([Touch("A")], answered=False)}}, ["A"])
     assert maturity(found, [DAY, TOMORROW])[["expected_share", "low", "high"]].isna().all(axis=None)
@@ -103,7 +117,6 @@ def test_replicates_are_whole_numbers_of_orders(orders: Orders) -> None:
     assert found.replicates.shape == (len(channels), 2, REPLICATES)
     drawn = found.replicates[:, 0].sum(axis=0)
     np.testing.assert_allclose(drawn, drawn.round(), atol=1e-9)
-    np.testing.assert_allclose(found.lag_replicates.sum(axis=0), drawn, atol=1e-9)
 
 
 def test_the_bounds_are_those_of_a_plain_bootstrap() -> None:
