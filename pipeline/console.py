@@ -44,8 +44,8 @@ def columns(text: str) -> int:
     return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """The rows below the header, columns two blanks apart; the first `left` columns begin, others end at one place.
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, between: str = "  ") -> str:
+    """The rows below the header, with blanks between; the first `left` columns begin, the others end at one place.
 
     >>> print(text_table(["", "orders"], [["Radio", "1.00"], ["SEA", "12.00"]]))
            orders
@@ -59,5 +59,5 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: in
             cell + " " * (width - columns(cell)) if place < left else " " * (width - columns(cell)) + cell
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
+        lines.append(between.join(cells).rstrip())
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -74,23 +75,20 @@ def _weekday_before(feeds: Mapping[dt.date, DayFeed], day: dt.date) -> list[DayF
 
 
 def _lacks_costs(feeds: Mapping[dt.date, DayFeed], day: dt.date, before: Sequence[DayFeed]) -> bool:
-    """Whether the nearest days with sessions on both sides, as far as known, have costs, and no others a week long."""
+    """Whether the days on both sides, as far as known, have costs, and no more than a week lies between them."""
     if len(before) > 1 and not any(of.spend for of in before):
         return False
-    sides = [_nearest(feeds, day, step) for step in (-1, 1)]
-    known = [side for side in sides if side is not None]
-    return bool(known) and all(of.spend for _, of in known) and sum(away for away, _ in known) <= _LONGEST_GAP + 1
+    sides = [_days_to_cost(feeds, day, step) for step in (-1, 1)]
+    known = [away for away in sides if away is not None]
+    return bool(known) and sum(known) <= _LONGEST_GAP + 1
 
 
-def _nearest(feeds: Mapping[dt.date, DayFeed], day: dt.date, step: int) -> tuple[int, DayFeed] | None:
-    """How many days away the nearest day with a cost is, else the last one that is known; None where there is none."""
-    nearest = None
+def _days_to_cost(feeds: Mapping[dt.date, DayFeed], day: dt.date, step: int) -> float | None:
+    """How many days away the nearest day with a cost is; infinite if far away, None if none is known up to the end."""
     for away in range(1, _LONGEST_GAP + 2):
         feed = feeds.get(day + dt.timedelta(days=step * away))
         if feed is None:
-            break
-        if feed.sessions:
-            nearest = (away, feed)
+            return None
         if feed.spend:
-            break
-    return nearest
+            return away
+    return math.inf

@@ -38,10 +38,10 @@ class Extracted:
 
 def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
     """The sums of what is noted: of conversions and costs of the interval's days, of sessions also before."""
-    refunds = {day: notes["refunds"] for day, notes in conversions.items() if _noted(notes, "refunds", {}).get("count")}
-    days = [*conversions]
+    refunds = {day: notes["refunds"] for day, notes in conversions.items() if notes["refunds"]["count"]}
     duplicates = {
-        table: sum(_count(_noted(notes[day], "duplicates", 0)) for day in days)
+        # MERGE: notes["duplicates"], once those of costs have it
+        table: sum(notes[day].get("duplicates", 0) for day in conversions)
         for table, notes in {"session_sources": sessions, "conversions": conversions, "session_costs": costs}.items()
     }
     return Extracted(
@@ -55,13 +55,3 @@ def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
         refunds=refunds,
         duplicates=duplicates,
     )
-
-
-def _noted(notes: Mapping[str, Any], name: str, without: Any) -> Any:  # noqa: ANN401 - JSON
-    """MERGE: `notes[name]`, once every extract notes its refunds and duplicates."""
-    return notes.get(name, without)
-
-
-def _count(duplicates: int | Mapping[str, int]) -> int:
-    """MERGE: one of the two forms, as the extracts note it."""
-    return sum(duplicates.values()) if isinstance(duplicates, Mapping) else duplicates

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.reporting.bootstrap import (
+    Cells,
     Floats,
     Places,
     add_replicates,
     attributed_sessions,
     cells_of,
-    interval,
     places_of,
 )
 from pipeline.reporting.paths import PathsSeen
@@ -26,6 +26,7 @@ from pipeline.zones import UTC, days_of_seconds
 REPLICATES = 500
 _EPOCH = dt.date(1970, 1, 1)
 _SECONDS_PER_DAY = 86_400
+_NORMAL = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 LAGS = ("kind", "value", "orders", "orders_share", "revenue")
 MATURITY = ("date", "expected_share", "low", "high")
@@ -45,8 +46,8 @@ class OrderStatistics:
         influenced: of each channel, in how many journeys it is.
         new_customer_orders: of each channel, its credit of the orders of new customers.
         replicates: bootstrap sums, channels x (orders, revenue) x replicates.
-        lag_credit: the credit of sessions so many days before the order; the last entry is all that is longer.
-        lag_replicates: bootstrap sums of the same, lags x replicates.
+        lag_credit: the credit of sessions at most so many days before the order; the last entry is all credit.
+        lag_squares: the sum of the squares of each order's share of the same.
         lags: the columns `LAGS`.
         paths: the columns `PATHS`.
 
@@ -59,19 +60,23 @@ class OrderStatistics:
     new_customer_orders: Floats
     replicates: Floats
     lag_credit: Floats
-    lag_replicates: Floats
+    lag_squares: Floats
     lags: pd.DataFrame
     paths: pd.DataFrame
 
 
-def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC) -> OrderStatistics:
+def order_statistics(
+    days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC
+) -> OrderStatistics:
     """All of them in one pass over the days in order, with what each conversion counts in `REPLICATES` replicates.
 
-    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every interval and run.
+    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every
+    interval and run.
     """
     count, lag_count = len(channels), number_of_days + 1
-    sums = np.zeros((count + lag_count, 2, REPLICATES))
-    influenced, new_credit, lag_credit = np.zeros(count, np.int64), np.zeros(count), np.zeros(lag_count)
+    sums = np.zeros((count, 2, REPLICATES))
+    influenced, new_credit = np.zeros(count, np.int64), np.zeros(count)
+    lag_credit, lag_squares = np.zeros(lag_count), np.zeros(lag_count)
     orders = new_customers = 0
     seen, lags = PathsSeen(channels), _LagsSeen()
     for day, journeys, credit, first_orders in days:
@@ -86,11 +91,12 @@ def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_o
         orders += len(begins)
         new_customers += int(np.count_nonzero(is_new[begins]))
         new_credit += np.bincount(channel, ihc * is_new, count)
-        short = np.minimum(lag, number_of_days)
-        lag_credit += np.bincount(short, ihc, lag_count)
+        arrived = cells_of(number, np.minimum(lag, number_of_days), ihc[:, np.newaxis])
+        lag_credit += np.bincount(arrived.heading, arrived.amounts[:, 0], lag_count)
+        lag_squares += np.bincount(arrived.heading, _square_steps(arrived), lag_count)
         amounts = np.stack([ihc, ihc * sessions["revenue"].to_numpy()], axis=1)
-        cells = cells_of(np.tile(number, 2), np.concatenate([channel, count + short]), np.tile(amounts, (2, 1)))
-        influenced += np.bincount(cells.heading[cells.heading < count], minlength=count)
+        cells = cells_of(number, channel, amounts)
+        influenced += np.bincount(cells.heading, minlength=count)
         add_replicates(day, cells, sums)
         revenue = sessions["revenue"].to_numpy()[begins]
         touches = np.diff(begins, append=len(number))
@@ -105,9 +111,9 @@ def order_statistics(days: Iterable[OrderDay], channels: Sequence[str], number_o
         new_customers=new_customers,
         influenced=influenced,
         new_customer_orders=new_credit,
-        replicates=sums[:count],
-        lag_credit=lag_credit,
-        lag_replicates=sums[count:, 0],
+        replicates=sums,
+        lag_credit=np.cumsum(lag_credit),
+        lag_squares=np.cumsum(lag_squares),
         lags=lags.table(orders),
         paths=seen.table(orders),
     )
@@ -117,18 +123,27 @@ def maturity(statistics: OrderStatistics, days: Sequence[dt.date]) -> pd.DataFra
     """The columns `MATURITY`: of the credit of each session date of the interval, the share expected to have arrived.
 
     From the lags of the interval's own orders, in days from session date to order date and weighted by credit: of a
-    date with k days left in the interval, the credit that came within k days, with the bounds of the 95 % bootstrap
-    interval. Empty where no order has credit. Lags longer than the history that was extracted are not known.
+    date with k days left in the interval, the credit that came within k days, with 95 % bounds from the differences
+    between the orders (normal, which the bootstrap comes to). Empty where no order has credit. Lags longer than the
+    history that was extracted are not known.
     """
     left = np.arange(len(days))[::-1]  # the last date has the credit of its own day alone
-    total = statistics.lag_credit.sum()
-    share = np.cumsum(statistics.lag_credit)[left] / (total or np.nan)
-    drawn = statistics.lag_replicates.sum(axis=0)
-    shares = (np.cumsum(statistics.lag_replicates, axis=0)[left] / np.where(drawn > 0, drawn, np.nan)).T
-    drawn_at_all = shares[drawn > 0]
-    low, high = interval(drawn_at_all) if len(drawn_at_all) else (np.full(len(days), np.nan),) * 2
-    columns = ([day.isoformat() for day in days], share, low, high)
+    orders = statistics.orders or np.nan
+    share = np.minimum(statistics.lag_credit[left] / orders, 1.0)
+    error = np.sqrt(np.maximum(statistics.lag_squares[left] / orders - share**2, 0.0) / orders)
+    bounds = (np.clip(share + side * _NORMAL * error, 0.0, 1.0) for side in (-1, 1))
+    columns = ([day.isoformat() for day in days], share, *bounds)
     return pd.DataFrame(dict(zip(MATURITY, columns, strict=True)))
+
+
+def _square_steps(cells: Cells) -> Floats:
+    """By how much the square of an order's sum of amounts grows with each of its cells."""
+    amounts = cells.amounts[:, 0]
+    first = np.flatnonzero(np.diff(cells.conversion, prepend=-1))
+    sums = np.cumsum(amounts)
+    before = np.repeat(sums[first] - amounts[first], np.diff(first, append=len(sums)))
+    after = sums - before
+    return after**2 - (after - amounts) ** 2
 
 
 class _LagsSeen:

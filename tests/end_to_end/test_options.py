@@ -56,6 +56,13 @@ TRAINING = {
     "training_min_length": "3",
     "training_seed": "2",
 }
+WRITING = {
+    "channels": "channels.csv",
+    "csv_bom": "true",
+    "csv_formulas": "quote",
+    "currency": "CHF",
+    "dead_feed": "fail",
+}
 RUNNING = {"lock_seconds": "60", "max_run_seconds": "600", "memory_limit": "2GB", "retries": "1"}
 ASKING = {
     "concurrency": "2",
@@ -105,8 +112,8 @@ NO_BAD_ROWS = {"bad_rows": "the shop has none"}
 NO_MATTER_OF_CREDIT = {"max_customer_journeys": "the credit of a journey does not depend on its request"}
 TASKS = {
     "Report": Tried(
-        {**JOURNEYS, **MODELS, **RUNNING, **ASKING, "max_rejected_share": "0.5"},
-        {**NO_BAD_ROWS, "max_rejected_share": "nothing is rejected"},
+        {**JOURNEYS, **MODELS, **WRITING, **RUNNING, **ASKING, "max_rejected_share": "0.5"},
+        {**NO_BAD_ROWS, "max_rejected_share": "nothing is rejected", "dead_feed": "every feed of these days is alive"},
         others=("date_interval", "refresh"),
     ),
     "ModelComparison": Tried(
@@ -130,7 +137,7 @@ TASKS = {
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT},
         arguments=(),
-        others=("conv_id", "refresh"),
+        others=("conv_id", "full", "refresh"),
     ),
 }
 CASES = [(task, name) for task, tried in TASKS.items() for name in tried.values]
@@ -231,6 +238,7 @@ def before(tmp_path_factory: pytest.TempPathFactory, shop_database: Path, api: A
     parameters["phase_weights"] = {"initializer": 0.6, "holder": 0.2, "closer": 0.2}
     trained_parameters(LocalFiles(place.files), "shop").write(parameters, "")
     (place.folder / "redistribution.json").write_text(json.dumps(REDISTRIBUTION), encoding="utf-8")
+    (place.folder / "channels.csv").write_text("channel_name,group,kind\nReferral,Partners,organic\n", encoding="utf-8")
     asked = ("luigi", "--module", "pipeline", "Attribution", *INTERVAL, *LOCAL)
     place.start(*asked, ATTRIBUTION_MODEL=IHC_API, API_URL=api.url, IHC_API_KEY=KEY).end().succeeded()
     copy = place.folder.with_name("before")

@@ -26,32 +26,12 @@ FILES = (
     *("unattributed_conversions.csv", "reconciliation.json", "lags.csv", "paths.csv", "maturity.csv"),
     *("channel_phases.csv", "daily.csv", "channel_summary.csv", "channel_reporting.csv"),
 )
-SUMMARY = [
-    "channel_name",
-    "is_total",
-    "group",
-    "spend",
-    "orders",
-    "revenue",
-    "CPO",
-    "ROAS",
-    "spend_share",
-    "orders_share",
-    "revenue_share",
-    "influenced_orders",
-    "new_customer_orders",
-    "sessions",
-    "initializer",
-    "holder",
-    "closer",
-    "orders_low",
-    "orders_high",
-    "CPO_low",
-    "CPO_high",
-    "ROAS_low",
-    "ROAS_high",
-]
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
+SUMMARY = [
+    *("channel_name", "is_total", "group", "spend", "orders", "revenue", "CPO", "ROAS"),
+    *("spend_share", "orders_share", "revenue_share", "influenced_orders", "new_customer_orders", "sessions"),
+    *("initializer", "holder", "closer", "orders_low", "orders_high", "CPO_low", "CPO_high", "ROAS_low", "ROAS_high"),
+]
 
 
 def assert_csv_is(expected: Books, csv: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import ihc_parameters, load_model
 from pipeline.attribution.schema import CREDIT
+from pipeline.console import WIDTH
 from pipeline.explaining.explain import Rules, explain
 from pipeline.explaining.lookup import Conversion, Session, User
 from pipeline.explaining.render import render
@@ -139,9 +140,28 @@ def test_the_text_has_a_line_a_session_whatever_its_channel_is_called() -> None:
         PARAMETERS,
     )
     lines = render(CONVERSION, table, "ihc-local", PARAMETERS).splitlines()
-    assert lines[1] == "conversion order of user user: 2023-09-01 12:00:00 UTC, 200.00 euro, model ihc-local"
+    assert lines[1] == "conversion order of user user: 2023-09-01 12:00:00 UTC, 200.00 EUR, model ihc-local"
     assert lines[2].startswith("ihc = 0.323 initializer + 0.374 holder + 0.303 closer")
     assert lines[5].split()[:5] == ["2023-09-01", "10:00:00", "two", "lines", "odd"]
     assert lines[7].endswith("after the conversion")
     assert lines[8].split()[0] == "-"
-    assert lines[10] == "ihc sums to 1.000000, credited revenue to 200.00 euro"
+    assert lines[11] == "ihc sums to 1.000000, credited revenue to 200.00 EUR"
+
+
+def test_long_ids_and_channels_are_cut_to_fit_a_terminal_unless_all_is_wanted() -> None:
+    ids = [f"{number:064x}" for number in range(4)]
+    sessions = [
+        Session(name, NOON - dt.timedelta(hours=2000 * (4 - place)), "Performance Max, Germany " * 3, 12345.67)
+        for place, name in enumerate(ids)
+    ]
+    conversion = Conversion(ids[0], ids[1], NOON, 123456.78)
+    of_conversion = journey(*sessions)
+    of_conversion = of_conversion.set_column(0, "conv_id", pa.array([ids[0]] * 4)).cast(JOURNEYS)
+    credit = attribute_embedded(of_conversion, load_model("ihc-local", "default"))
+    table = explain(conversion, User(sessions, []), of_conversion, credit, ANY, PARAMETERS)
+    lines = render(conversion, table, "ihc-local", PARAMETERS).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert "000000000000.." in lines[5]
+    full = render(conversion, table, "ihc-local", PARAMETERS, full=True)
+    assert all(name in full for name in ids)
+    assert ("Performance Max, Germany " * 3).strip() in full

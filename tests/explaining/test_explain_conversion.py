@@ -16,6 +16,7 @@ from pipeline.attribution.models import trained_parameters
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.errors import SourceError
 from pipeline.explaining.lookup import find_conversion, find_user
+from pipeline.source.source import Source
 from targets.database import open_database
 from targets.files import LocalFiles
 
@@ -41,7 +42,7 @@ def test_it_shows_what_the_report_has(reported_shop: Workplace) -> None:
     for session_id, ihc in stored:
         assert f" {ihc:.4f} " in line_of(outcome, session_id)
     assert line_of(outcome, "tie-after").rstrip().endswith("after the conversion")
-    assert "ihc sums to 1.000000, credited revenue to 0.10 euro" in outcome.output
+    assert "ihc sums to 1.000000, credited revenue to 0.10 EUR" in outcome.output
     assert versions(reported_shop.files) == before
 
 
@@ -96,13 +97,13 @@ def test_what_cannot_be_explained_is_named(conv_id: str, message: str, tmp_path:
     ]
     path = write_database(tmp_path / "source.db", conversions=conversions)
     with pytest.raises(SourceError, match=message):
-        find_conversion(open_database(f"sqlite:///{path}"), conv_id)
+        find_conversion(Source(open_database(f"sqlite:///{path}")), conv_id)
 
 
 def test_costs_of_no_number_count_as_none(tmp_path: Path) -> None:
     sessions = [session(name, "u", f"2023-08-30 00:00:0{9 - place}") for place, name in enumerate("abc")]
     path = write_database(tmp_path / "source.db", sessions, costs=[("a", None), ("b", 2.5), ("another's", 9.0)])
-    user = find_user(open_database(f"sqlite:///{path}"), "u")
+    user = find_user(Source(open_database(f"sqlite:///{path}")), "u")
     assert [(each.session_id, each.cost) for each in user.sessions] == [("c", 0.0), ("b", 2.5), ("a", 0.0)]
 
 

@@ -143,28 +143,19 @@ def _summary(
     first_orders: dict[str, Order] = {}
     for order in sorted(orders, key=lambda order: (order.at, order.id)):
         first_orders.setdefault(order.user, order)
-    within = {cell: costs for cell, costs in spent.items() if first <= cell[1] < end}
-    return {
-        channel: {
-            "spend": fsum(cost for (name, _), costs in within.items() if name == channel for cost in costs),
-            "orders": fsum(share for _, of in attributed for touch, share in of.items() if touch.channel == channel),
-            "revenue": fsum(
-                share * order.revenue
-                for order, of in attributed
-                for touch, share in of.items()
-                if touch.channel == channel
-            ),
-            "influenced_orders": sum(any(touch.channel == channel for touch in of) for _, of in attributed),
-            "new_customer_orders": fsum(
-                share
-                for order, of in attributed
-                for touch, share in of.items()
-                if touch.channel == channel and first_orders[order.user] == order
-            ),
-            "sessions": sum(len(costs) for (name, _), costs in within.items() if name == channel),
+    summary = {}
+    for channel in channels:
+        costs = [costs for (name, date), costs in spent.items() if name == channel and first <= date < end]
+        earned = [(order, share) for order, of in attributed for touch, share in of.items() if touch.channel == channel]
+        summary[channel] = {
+            "spend": fsum(cost for of_date in costs for cost in of_date),
+            "orders": fsum(share for _, share in earned),
+            "revenue": fsum(share * order.revenue for order, share in earned),
+            "influenced_orders": len({order.id for order, _ in earned}),
+            "new_customer_orders": fsum(share for order, share in earned if first_orders[order.user] == order),
+            "sessions": sum(map(len, costs)),
         }
-        for channel in channels
-    }
+    return summary
 
 
 def _daily(spent: dict[Cell, list[float]], attributed: Attributed, first: str, end: str) -> dict[Cell, list[float]]:
