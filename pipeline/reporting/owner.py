@@ -101,6 +101,7 @@ class Claim:
             return None
         days = connection.query(_DAYS_OF, owner.origin.settings, schema=_SLICE)["slice"].to_pylist()
         held = f" ({len(days)} days, {days[0]} to {days[-1]})" if days else ""
+        held = f" (1 day, {days[0]})" if len(days) == 1 else held
         return (
             f"the result tables in {self.database} are of {owner.origin.model}{held}, and this run differs: "
             f"{difference(owner, self.mine)}; they have one owner, so choose STORE=false (a trial that writes files "
