@@ -100,6 +100,12 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _store(value: str) -> str:
+    """What becomes of the result tables; a task's parameter may be True or False."""
+    words = {"yes": "true", "1": "true", "no": "false", "0": "false"}
+    return _choice("true", "false", "continue", "replace")(words.get(value.lower(), value.lower()))
+
+
 def _memory(value: str) -> str:
     """An amount of memory, such as 1GB."""
     if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B|B)", value, re.IGNORECASE):
@@ -393,7 +399,7 @@ class Settings:
     store: str = _setting(
         "run",
         "store",
-        _choice("true", "false", "continue", "replace"),
+        _store,
         "true",
         "STORE",
         "whether the result tables become this run's: true (if they are its own), false (a trial: files alone), "

@@ -160,8 +160,10 @@ def difference(owner: Owner, mine: Owner) -> str:
     # A digest says nothing where what it is of is named.
     names = [name for name in names if name not in _DIGESTS] or names
     names.sort(key=lambda name: (name != "model", name))
+    shown = {name: (_shown(theirs.get(name)), _shown(ours.get(name))) for name in names}
     return ", ".join(
-        f"{_DIGESTS.get(name, name)} {_shown(theirs.get(name))} there, {_shown(ours.get(name))} here" for name in names
+        f"{_DIGESTS.get(name, name)} {before} there, {now if now != before else 'another'} here"
+        for name, (before, now) in shown.items()
     )
 
 

@@ -73,7 +73,7 @@ class All(luigi.WrapperTask):
         return [
             Report(date_interval="2023-08-30", model="last-touch", lookback_days=1),
             Report(date_interval=dt.date(2023, 8, 31), model="last-touch", lookback_days=1),
-            Report(date_interval=SHOP_INTERVAL, model="linear", store="false"),
+            Report(date_interval=SHOP_INTERVAL, model="linear", store=False),
             Report(date_interval=SHOP_INTERVAL, model="last-touch", store="false"),
             Report(date_interval="2023-08-30-2023-09-01", model="linear", lookback_days=2, store="false"),
         ]

@@ -153,6 +153,7 @@ class TestRuns:
         ({"parameters": "f" * 32}, {"parameters": "0" * 32}, "trained parameters ffffffff there, 00000000 here"),
         ({}, {"channels": ["Direct"]}, "an earlier version has stored them as model, and has not noted its settings"),
         ({"channels": ["Größe"], "x": 1}, {"channels": ("Größe",), "x": None}, "x 1 there, none here"),
+        ({"text": "t" * 70}, {"text": "t" * 80}, f"text {'t' * 60}... there, another here"),
         ({"redistribution": "r" * 90}, {"redistribution": None}, f"redistribution {'r' * 60}... there, none here"),
     ],
 )
