@@ -43,9 +43,7 @@ class ChannelCredit(ModelSettings):
         journeys, credit = self.clone(Journeys), self.clone(Attribution)
 
         def write(day: Part, _: None) -> int:
-            rows = sum_channel_credit(
-                journeys.target(day).read(), credit.target(day).read(), self.report_timezone
-            )
+            rows = sum_channel_credit(journeys.target(day).read(), credit.target(day).read(), self.report_timezone)
             self.target(day).write(rows, stale[day])
             return rows.num_rows
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 from pipeline import result_tables
 from pipeline.parameters import setting
 from pipeline.source import prepare
+from pipeline.source.check_source import check_source
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import cost_notes, sum_channel_costs
-from pipeline.source.check_source import check_source
 from pipeline.source.dated import undated_rows
 from pipeline.source.doubts import Doubts
 from pipeline.source.extract import (

@@ -46,7 +46,9 @@ class TestCheckSource:
     def test_a_missing_table_is_named(self, path: Path, source: Source, table: str) -> None:
         change(path, f"DROP TABLE {table}")
         remedy = {"session_costs": "an empty one will do: .*SOURCE_MAPPING to a mapping without costs"}
-        with pytest.raises(SourceError, match=rf"^{path} has no table {table}; {remedy.get(table, 'set DATABASE_URL')}"):
+        with pytest.raises(
+            SourceError, match=rf"^{path} has no table {table}; {remedy.get(table, 'set DATABASE_URL')}"
+        ):
             check_source(source)
 
     def test_missing_columns_are_named(self, path: Path, source: Source) -> None:
@@ -94,7 +96,7 @@ class TestClaim:
 
     def test_a_folder_of_another_source_is_refused(self, files: LocalFiles, tmp_path: Path, source: Source) -> None:
         claim(files, source)
-        other = source_at(tmp_path / 'other.db')
+        other = source_at(tmp_path / "other.db")
         message = (
             f"{files.root} holds files of {source.name}, not of {other.name}; set DATA_DIR to another folder "
             f"(if the database is the same, delete {record(files)})"
@@ -138,9 +140,7 @@ class TestKnowingADatabaseAgain:
         add_rows(path, conversions=orders(*map(str, range(100))))
         claim(files, source)
 
-    def test_another_database_at_the_same_path_is_refused(
-        self, files: LocalFiles, path: Path, source: Source
-    ) -> None:
+    def test_another_database_at_the_same_path_is_refused(self, files: LocalFiles, path: Path, source: Source) -> None:
         path.unlink()
         write_database(path, conversions=orders("x", "y"))
         message = (
