@@ -12,13 +12,13 @@ _FEWEST_WITH = 0.1
 _SAMPLE = 1_000
 
 _ALIKE = """
-WITH some AS (
+WITH unmet AS (
     SELECT DISTINCT user_id, lower(trim(user_id, ' ' || chr(9) || chr(10) || chr(13))) AS alike
     FROM conversions WHERE user_id NOT IN (SELECT user_id FROM sessions) LIMIT $sample
 )
-SELECT some.user_id, min(sessions.user_id)
-FROM some
-JOIN sessions ON lower(trim(sessions.user_id, ' ' || chr(9) || chr(10) || chr(13))) = some.alike
+SELECT unmet.user_id, min(sessions.user_id)
+FROM unmet
+JOIN sessions ON lower(trim(sessions.user_id, ' ' || chr(9) || chr(10) || chr(13))) = unmet.alike
 GROUP BY ALL ORDER BY ALL
 """
 _EXAMPLES = "SELECT (SELECT min(user_id) FROM conversions), (SELECT min(user_id) FROM sessions)"

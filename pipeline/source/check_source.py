@@ -79,7 +79,7 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
         with source.connect() as connection:
             connection.query(source.sql.select(columns, table, limit=0))
     except DatabaseError as error:
-        return str(error).removeprefix(f"the database {source.name}: ")
+        return str(error).removeprefix(f"the database {source.name}: ").removeprefix("Failed to prepare query: ")
     return None
 
 
