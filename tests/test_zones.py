@@ -34,7 +34,7 @@ def test_local_times_become_utc_and_of_two_the_earlier(zone: str) -> None:
     times = [dt.datetime.fromtimestamp(second, local).replace(tzinfo=None) for second in YEAR.tolist()]
     written = np.array([(time - dt.datetime(1970, 1, 1)) // dt.timedelta(seconds=1) for time in times])  # noqa: DTZ001
     seconds, twice = to_utc(written, zone)
-    first = {time: second for time, second in reversed([*zip(times, YEAR.tolist(), strict=True)])}
+    first = dict(reversed([*zip(times, YEAR.tolist(), strict=True)]))
     assert seconds.tolist() == [first[time] for time in times]
     assert twice.tolist() == [
         times.count(time) > 1 if second else False for time, second in zip(times, twice, strict=True)

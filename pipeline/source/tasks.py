@@ -221,6 +221,11 @@ class Conversions(ScannedDays):
     version = 4
     folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
 
+    def settings(self) -> Mapping[str, Any]:
+        """What a negative revenue is, and which currency is a good row's where the source names one."""
+        named = self.source.mapping.conversions.currency is not None
+        return {"refunds": self.refunds, **({"currency": self.currency} if named else {})}
+
     def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
         """The raw conversions of each day."""
         self._firsts = read_first_conversions(self.source, max(days))

@@ -29,8 +29,8 @@ def test_ids_that_differ_in_case_or_blanks_are_shown_from_both_sides(
 ) -> None:
     (line,) = said(tmp_path, ["Anna", "bob\r", "c"], ["anna", "bob", "c"], caplog)
     assert line.endswith(
-        "2 user ids of conversions are written otherwise in sessions, such as 'anna' and 'Anna', and do not meet; write "
-        'both alike in SOURCE_MAPPING, as user_id = "lower(trim(user_id))"'
+        "2 user ids of conversions are written otherwise in sessions, such as 'anna' and 'Anna', and do not meet; "
+        'write both alike in SOURCE_MAPPING, as user_id = "lower(trim(user_id))"'
     )
 
 

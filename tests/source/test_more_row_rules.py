@@ -229,8 +229,8 @@ class TestIds:
         with pytest.raises(SourceError) as refused:
             check_source(source)
         assert str(refused.value) == (
-            f"user_id is a real number in {wrong}, such as 1001.0, and a whole one in {right}, such as 1001: they never "
-            f'meet; write user_id = "CAST(user_id AS INTEGER)" in [{wrong}] of SOURCE_MAPPING'
+            f"user_id is a real number in {wrong}, such as 1001.0, and a whole one in {right}, such as 1001: they "
+            f'never meet; write user_id = "CAST(user_id AS INTEGER)" in [{wrong}] of SOURCE_MAPPING'
         )
         check_source(mapped(source, wrong, user_id="CAST(user_id AS INTEGER)"))
 
