@@ -157,7 +157,7 @@ class _SqliteConnection:
     def tables(self) -> dict[str, dict[str, int]]:
         found = self.query(
             "SELECT tables.name AS place, columns.name, columns.pk FROM sqlite_master AS tables "
-            "JOIN pragma_table_info(tables.name) AS columns WHERE tables.type IN ('table', 'view')"
+            "JOIN pragma_table_xinfo(tables.name) AS columns WHERE tables.type IN ('table', 'view')"
         ).to_pydict()
         tables: dict[str, dict[str, int]] = {}
         for table, column, key in zip(*found.values(), strict=True):
