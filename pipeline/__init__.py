@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Report,
         StoredAttribution,
     )
-    from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, UndatedRows
+    from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, SourceFindings
     from pipeline.training.tasks import TrainedModel, TrainingSet
 
 __all__ = [
@@ -41,10 +41,10 @@ __all__ = [
     "ModelComparison",
     "Report",
     "Sessions",
+    "SourceFindings",
     "StoredAttribution",
     "TrainedModel",
     "TrainingSet",
-    "UndatedRows",
 ]
 
 _MODULES = {
@@ -60,7 +60,7 @@ _MODULES = {
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
     "pipeline.attribution.tasks": ["AttributionPlan", "Attribution"],
     "pipeline.journeys.tasks": ["Journeys"],
-    "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "UndatedRows"],
+    "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "SourceFindings"],
 }
 _MODULE_OF = {task: module for module, tasks in _MODULES.items() for task in tasks}
 

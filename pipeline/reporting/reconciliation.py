@@ -64,7 +64,6 @@ def reconcile(
     set_aside: SetAside,
     report: pd.DataFrame,
     api_requests: int,
-    undated: Mapping[str, Any],
 ) -> dict[str, Any]:
     """`reconciliation.json`: what went in beside what the report holds; the sums of the days are exact sums."""
     return {
@@ -86,7 +85,6 @@ def reconcile(
             "session_costs": set_aside.session_costs,
             "cost_of_sessions": set_aside.cost_of_sessions,
         },
-        "rows_without_a_day": {table: sum(dates.values()) for table, dates in undated.items()},
     }
 
 

@@ -24,7 +24,7 @@ from pipeline.reporting.reconciliation import (
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
 from pipeline.reporting.unattributed import unattributed_csv
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, UndatedRows
+from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
 from targets.fingerprint import fingerprint
@@ -47,18 +47,18 @@ class Report(ModelSettings):
     max_rejected_share = setting("max_rejected_share")
 
     def requires(self) -> list[Stage]:
-        """The days' aggregates, the costs of every session day, what was set aside, and the tables."""
-        return [*self.summed, self.clone(ChannelReportingTable)]
+        """What the source holds beside its days; the days' aggregates and costs, what was set aside; and the tables."""
+        return [self.findings, *self.summed, self.clone(ChannelReportingTable)]
 
     @property
     def summed(self) -> list[Stage]:
         """What the files of the report are made from."""
-        return [self.undated_rows, self.costs, self.credit, self.conversions]
+        return [self.costs, self.credit, self.conversions]
 
     @property
-    def undated_rows(self) -> UndatedRows:
-        """The rows without a day."""
-        return cast("UndatedRows", self.clone(UndatedRows))
+    def findings(self) -> SourceFindings:
+        """What of the source is in no report: said with each, and no matter of its content."""
+        return cast("SourceFindings", self.clone(SourceFindings))
 
     @property
     def costs(self) -> ChannelCosts:
@@ -156,8 +156,7 @@ class Report(ModelSettings):
 
     def _books(self, report: pd.DataFrame) -> dict[str, Any]:
         """The reconciliation."""
-        rows_without_a_day = self.undated_rows.target("undated_rows").read()
-        return reconcile(self.conversions.books(), self._set_aside(), report, self._api_requests(), rows_without_a_day)
+        return reconcile(self.conversions.books(), self._set_aside(), report, self._api_requests())
 
     def _api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""
@@ -193,4 +192,5 @@ class Report(ModelSettings):
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_where_it_is(report: Report) -> None:
+    report.findings.say()
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")

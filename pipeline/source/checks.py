@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,10 @@ from pipeline.source.schema import SET_ASIDE
 
 _SHOWN = 5
 _DAYS_SHOWN = 10
+_IS_MISSING = "is NULL or empty"
+NO_USER = f"user_id {_IS_MISSING}"
+"""The reason for which a session is set aside that still costs money: its channel is kept."""
+
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 
 Mask = NDArray[np.bool_]
@@ -31,16 +35,19 @@ class Rejects:
         ids: the rows' ids as far as they have one.
         reasons: why each row was set aside.
         amount: the sum of their usable revenue or cost, in euro.
+        channels: the channels of sessions that lack a user and nothing else, else empty texts; none for other rows.
 
     """
 
     ids: list[str]
     reasons: list[str]
     amount: float
+    channels: list[str] = field(default_factory=list, compare=False)
 
     def to_table(self) -> pa.Table:
         """The rows as `SET_ASIDE`."""
-        return pa.table({"id": self.ids, "reason": self.reasons}, schema=SET_ASIDE)
+        channels = self.channels or [""] * len(self.ids)
+        return pa.table({"id": self.ids, "reason": self.reasons, "channel_name": channels}, schema=SET_ASIDE)
 
     def to_csv(self) -> str:
         """A CSV with the columns id and reason."""
@@ -67,7 +74,11 @@ def split(
     ids = rows.column(0).take(pa.array(places)).to_pylist()
     reasons = ["; ".join(reason for reason, broken in rules.items() if broken[place]) for place in places]
     usable = 0.0 if amounts is None else float(np.sum(amounts[places], where=_is_amount(amounts[places])))
-    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable)
+    channels: list[str] = []
+    if "channel_name" in rows.column_names:
+        of_bad = rows["channel_name"].take(pa.array(places)).to_pylist()
+        channels = [channel if reason == NO_USER else "" for channel, reason in zip(of_bad, reasons, strict=True)]
+    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable, channels)
 
 
 def refuse(rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:
@@ -98,7 +109,7 @@ def _describe(table: str, rejects: Rejects, day: str) -> str:
 
 def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
     """The rule that a text is there."""
-    return {f"{name} is NULL or empty": _mask(pc.equal(rows[name], ""))}
+    return {f"{name} {_IS_MISSING}": _mask(pc.equal(rows[name], ""))}
 
 
 def repeated(rows: pa.Table, name: str) -> dict[str, Mask]:

@@ -36,8 +36,13 @@ SESSIONS = pa.schema(
 )
 """One row per session, key session_id; session_time is UTC epoch seconds, the flags are 0 or 1."""
 
-SET_ASIDE = pa.schema([_required("id", pa.string()), _required("reason", pa.string())])
-"""One row per row of the source that was set aside: its id, empty if it has none, and the rules that it breaks."""
+SET_ASIDE = pa.schema(
+    [_required("id", pa.string()), _required("reason", pa.string()), _required("channel_name", pa.string())]
+)
+"""One row per row of the source that was set aside: its id, empty if it has none, and the rules that it breaks.
+
+channel_name is that of a session that lacks a user and nothing else, so that its cost can be counted; else empty.
+"""
 
 CONVERSIONS = pa.schema(
     [
@@ -56,7 +61,9 @@ CHANNEL_COSTS = pa.schema(
         _required("sessions", pa.int64()),
     ]
 )
-"""One row per channel that has sessions on the day, key and order channel_name.
+"""One row per channel that has sessions or spend on the day, key and order channel_name.
 
-cost is in euro, at least 0; a cost that is missing or NULL counts as 0.
+cost is in euro, of all sessions that have a channel, also of those set aside for a missing user, and of spend that no
+session carries; below 0 where corrections prevail; a cost that is missing or NULL counts as 0. sessions counts the good
+ones.
 """

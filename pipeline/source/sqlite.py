@@ -25,11 +25,8 @@ CONVERSIONS = (
     "FROM conversions WHERE conv_date BETWEEN ? AND ?"
 )
 
-COSTS = (
-    f"SELECT {_columns(_TEXT, 'session_id')}, "
-    f"{_AMOUNT.replace('CASE', 'CASE WHEN {0} IS NULL THEN 0.0').format('cost')} "
-    "FROM session_costs WHERE session_id <> ''"  # nor NULL
-)
+_COST = _AMOUNT.replace("CASE", "CASE WHEN {0} IS NULL THEN 0.0").format("cost")
+COSTS = f"SELECT {_columns(_TEXT, 'session_id')}, {_COST} FROM session_costs WHERE session_id <> ''"  # nor NULL
 
 ONLY_DATES = " AND {column} IN ({dates})"
 """The condition that narrows a range of dates to some of them; the dates are text of our own."""
@@ -53,6 +50,21 @@ UNDATED = {
     "conversions": _UNDATED.format("conv_date", "conversions"),
 }
 """The malformed dates, and a few well-formed ones that SQLite does not know."""
+
+_AS_WRITTEN = "CASE typeof({0}) WHEN 'blob' THEN quote({0}) ELSE ifnull(CAST({0} AS TEXT), '') END AS date"
+SESSION_DATES = (
+    f"SELECT ifnull(CAST(session_id AS TEXT), '') AS id, {_AS_WRITTEN.format('event_date')} FROM session_sources"
+)
+"""Every session's id and its date, as it is written."""
+
+CONVERSION_DATES = (
+    f"SELECT {_AS_WRITTEN.format('conv_date')}, count(*) AS rows, total(CASE WHEN typeof(revenue) IN "
+    "('real', 'integer') AND abs(revenue) < 9e999 THEN revenue END) AS amount FROM conversions GROUP BY 1 ORDER BY 1"
+)
+"""Of each date, as it is written, the rows and the sum of their revenue, in euro."""
+
+COST_ROWS = f"SELECT ifnull(CAST(session_id AS TEXT), '') AS id, {_COST} FROM session_costs"
+"""Every cost with the id of its session, if it has one."""
 
 FIRST_SESSION_DATE_AFTER = (
     "SELECT ifnull(min(event_date), '') AS date FROM session_sources "

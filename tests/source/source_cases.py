@@ -45,7 +45,7 @@ def read_costs(source: Database, *days: dt.date, memory_limit: str = "1GB") -> d
             set_aside[day] = rejects["session_sources"].to_table()
         with sql_session(LocalFiles(folder / "data"), memory_limit) as connection:
             summed = sum_channel_costs(source, paths, set_aside, connection)
-            return {day: (extract, of_set_aside) for day, extract, of_set_aside in summed}
+            return {day: (extract, sums.cost_of_sessions) for day, extract, sums in summed}
 
 
 def costs_of(extract: Extract) -> dict[str, float]:

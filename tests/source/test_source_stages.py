@@ -20,7 +20,7 @@ from pipeline.errors import BadRowsError, IntervalError, LockedError, SourceErro
 from pipeline.places import Places
 from pipeline.source.extract import Extract
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, UndatedRows
+from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Stage
 from targets.errors import UnreadableTargetError
@@ -73,7 +73,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 class TestDays:
     def test_each_day_is_a_file_of_its_rows(self, stage_of: StageOf, data: Path) -> None:
-        assert make(stage_of(Sessions), stage_of(Conversions)) == ["InitDatabase", "Sessions", "Conversions"]
+        assert make(stage_of(Sessions), stage_of(Conversions)) == [
+            "InitDatabase",
+            "SourceFindings",
+            "Sessions",
+            "Conversions",
+        ]
         assert rows(stage_of(Sessions), "session_id") == [["s1"], ["s2"], ["s3"]]
         assert rows(stage_of(Conversions), "conv_id") == [["c1"], ["c2"], ["c3"]]
         assert {file.name for file in (data / "sessions").iterdir()} == {
@@ -90,7 +95,7 @@ class TestDays:
         make(stage_of(Sessions))
         add_rows(path, [session(f"late{day.day}", "user", f"{day} 23:00:00") for day in DAYS])
         (data / "sessions" / f"{DAYS[1]}.parquet").unlink()
-        assert make(stage_of(Sessions)) == ["Sessions"]
+        assert make(stage_of(Sessions)) == ["SourceFindings", "Sessions"]
         assert rows(stage_of(Sessions), "session_id") == [["s1"], ["s2", "late2"], ["s3"]]
 
     def test_days_of_another_interval_are_not_read_again(self, stage_of: StageOf, data: Path) -> None:
@@ -103,7 +108,7 @@ class TestDays:
         self, stage_of: StageOf, data: Path
     ) -> None:
         today = dt.datetime.now(dt.UTC).date()
-        for kind in (Sessions, Conversions, ChannelCosts, UndatedRows):
+        for kind in (Sessions, Conversions, ChannelCosts):
             with pytest.raises(IntervalError, match="holds a day that is not over yet"):
                 stage_of(kind, date_interval=today).run()
         assert not data.exists()
@@ -125,7 +130,7 @@ class TestDays:
         elsewhere = replace(places, results_database_url=f"sqlite:///{tmp_path / 'results.db'}")
         make(
             ChannelCosts(places=elsewhere, date_interval=INTERVAL),
-            UndatedRows(places=elsewhere, date_interval=INTERVAL),
+            SourceFindings(places=elsewhere),
         )
         assert path.read_bytes() == before
         assert {file.name for file in tmp_path.iterdir()} == {"source.db", "results.db", "data"}
@@ -157,7 +162,7 @@ class TestBadRows:
             make(stage_of(Sessions))
         before = (data / "sessions" / f"{DAYS[1]}.parquet").stat().st_ino
         change(path, "UPDATE session_sources SET user_id = 'user'")
-        assert make(stage_of(Sessions)) == ["Sessions"]
+        assert make(stage_of(Sessions)) == ["SourceFindings", "Sessions"]
         assert rows(stage_of(Sessions), "session_id") == [["s1"], ["s2"], ["s3"]]
         assert (data / "sessions" / f"{DAYS[1]}.parquet").stat().st_ino == before
 
@@ -201,7 +206,11 @@ class TestBadRows:
         assert rows(costs, "cost") == [[], [2.0], []]
         add_rows(path, [session("more", "", f"{DAYS[0]} 10:00:00")], costs=[("more", 0.5)])
         (data / "sessions" / f"{DAYS[0]}.parquet").unlink()
-        assert make(sessions, costs) == ["Sessions", "ChannelCosts"]  # although the good rows are the same
+        assert make(sessions, costs) == [
+            "SourceFindings",
+            "Sessions",
+            "ChannelCosts",
+        ]  # although the good rows are the same
         assert [target.notes()["cost_of_sessions"] for target in costs.output()] == [1.5, 0.0, 3.0]
 
     def test_a_damaged_list_is_named_and_made_again_without_it(self, stage_of: StageOf, data: Path) -> None:
@@ -216,7 +225,7 @@ class TestBadRows:
 
 class TestChannelCosts:
     def test_each_day_has_the_costs_of_its_sessions(self, stage_of: StageOf) -> None:
-        assert make(stage_of(ChannelCosts)) == ["InitDatabase", "Sessions", "ChannelCosts"]
+        assert make(stage_of(ChannelCosts)) == ["InitDatabase", "SourceFindings", "Sessions", "ChannelCosts"]
         assert [costs_of(Extract(target.read(), {})) for target in stage_of(ChannelCosts).output()] == [
             {"Ads": 1.0},
             {"Ads": 2.0},
@@ -241,7 +250,7 @@ class TestChannelCosts:
         make(stage_of(ChannelCosts))
         add_rows(path, [session("late", "user", f"{DAYS[1]} 23:00:00", "Radio")], costs=[("late", 0.25)])
         (data / "sessions" / f"{DAYS[1]}.parquet").unlink()
-        assert make(stage_of(ChannelCosts)) == ["Sessions", "ChannelCosts"]
+        assert make(stage_of(ChannelCosts)) == ["SourceFindings", "Sessions", "ChannelCosts"]
         assert rows(stage_of(ChannelCosts), "channel_name") == [["Ads"], ["Ads", "Radio"], ["Ads"]]
 
 
@@ -284,36 +293,6 @@ class TestCorrectedDates:
 def test_no_files_hold_no_id_twice(stage_of: StageOf) -> None:
     with sql_session(stage_of(Sessions).files, "1GB") as connection:
         refuse_repeated(connection, [], "session_id", "session_sources")
-
-
-class TestUndatedRows:
-    def test_there_are_none(self, stage_of: StageOf, caplog: pytest.LogCaptureFixture) -> None:
-        make(stage_of(UndatedRows))
-        (target,) = stage_of(UndatedRows).output()
-        assert target.read() == {"session_sources": {}, "conversions": {}}
-        assert target.name == "undated_rows/2023-09-01-2023-09-04.json"
-        assert "malformed date" not in caplog.text
-
-    def test_they_are_counted_and_warned_of(
-        self, stage_of: StageOf, path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        change(path, "UPDATE session_sources SET event_date = '1.9.2023' WHERE session_id <> 's2'")
-        add_rows(path, conversions=[("c", "user", None, "12:00:00", 1.0)])
-        with caplog.at_level(logging.INFO):
-            make(stage_of(UndatedRows))
-        assert stage_of(UndatedRows).output()[0].read() == {
-            "session_sources": {"1.9.2023": 2},
-            "conversions": {"": 1},
-        }
-        assert (
-            "session_sources: 2 rows with a malformed date belong to no day and are not in any report: '1.9.2023';"
-            in (caplog.text)
-        )
-
-    def test_they_are_looked_for_once(self, stage_of: StageOf, path: Path) -> None:
-        make(stage_of(UndatedRows))
-        change(path, "UPDATE conversions SET conv_date = ''")
-        assert make(stage_of(UndatedRows)) == []
 
 
 class TestInitDatabase:
