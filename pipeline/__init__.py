@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Report,
         StoredAttribution,
     )
+    from pipeline.restating.tasks import Restate
     from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, SourceFindings
     from pipeline.training.tasks import TrainedModel, TrainingSet
 
@@ -40,6 +41,7 @@ __all__ = [
     "Journeys",
     "ModelComparison",
     "Report",
+    "Restate",
     "Sessions",
     "SourceFindings",
     "StoredAttribution",
@@ -55,6 +57,7 @@ _MODULES = {
         "ConversionBooks",
         "StoredAttribution",
     ],
+    "pipeline.restating.tasks": ["Restate"],
     "pipeline.comparison.tasks": ["ModelComparison"],
     "pipeline.explaining.tasks": ["ExplainConversion"],
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],

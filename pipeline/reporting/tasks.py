@@ -14,6 +14,7 @@ from pipeline.attribution.tasks import ModelSettings
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
+from pipeline.reporting.holes import hole_warnings
 from pipeline.reporting.reconciliation import (
     SetAside,
     check_books,
@@ -122,6 +123,12 @@ class Report(ModelSettings):
         books = self.target(RECONCILIATION).read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
         sys.stdout.write(render(report, books, f"{self.model}, {self.date_interval}", files))
+        self.say_holes()
+
+    def say_holes(self) -> None:
+        """Warn of days that the result tables lack between days that they have."""
+        for line in hole_warnings(self.places.results()):
+            self.warn(line)
 
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
         """Sum the days, write the files. Raises `SourceError`, `UnbalancedBooksError`, `RejectedJourneysError`."""
@@ -193,4 +200,5 @@ class Report(ModelSettings):
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_where_it_is(report: Report) -> None:
     report.findings.say()
+    report.say_holes()
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")

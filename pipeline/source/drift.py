@@ -77,10 +77,10 @@ def drift_warnings(documents: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
     if len(documents) > _SHOWN:
         days = days_drifted(documents)
+        interval = f"{days[0]}-{days[-1] + dt.timedelta(days=1)}"
         lines.append(
-            f"{len(documents) - _SHOWN} more changed since they were read, listed in source_findings.json; to read them "
-            f"all again: `luigi --module pipeline Restate --date-interval {days[0]}-{days[-1] + dt.timedelta(days=1)} "
-            "--drifted`"
+            f"{len(documents) - _SHOWN} more changed since they were read, as source_findings.json lists; to read them "
+            f"all again: `luigi --module pipeline Restate --date-interval {interval} --drifted`"
         )
     return lines
 

@@ -199,7 +199,7 @@ class DayExtract(IntervalStage):
     settle_days = setting("settle_days")
     drift_check = setting("drift_check")
     reread = HiddenParameter(())
-    """Days that are read again although they are settled; what they replace is kept."""
+    """The days, alone, that are read again although they are settled; what they replace is kept."""
 
     folder: ClassVar[str]
     schema: ClassVar[pa.Schema]
@@ -212,6 +212,10 @@ class DayExtract(IntervalStage):
     def made_from(self) -> list[Stage]:
         """The database: findings concern what is in no day."""
         return [self.clone(InitDatabase)]
+
+    def parts(self) -> Sequence[Part]:
+        """The days of the interval, or those that are read again."""
+        return [*self.reread] or super().parts()
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/<folder>/<day>.parquet`."""

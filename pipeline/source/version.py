@@ -39,7 +39,7 @@ def own_writes(places: Places) -> Iterator[None]:
                 if _digest(write.before) != version:  # somebody else has written in between
                     begun = _digest(write.before)
                 version = _digest(write.after)
-            if writes:
+            if begun != version:
                 places.files().write(_NOTE, json.dumps({"before": begun, "after": version}).encode())
 
 

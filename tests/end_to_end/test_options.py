@@ -36,6 +36,7 @@ JOURNEYS = {
     "after_previous_conversion": "true",
     "bad_rows": "set-aside",
     "lookback_days": "1",
+    "negative_cost": "net",
     "max_sessions": "1",
 }
 MODELS = {
@@ -56,7 +57,14 @@ TRAINING = {
     "training_min_length": "3",
     "training_seed": "2",
 }
-RUNNING = {"lock_seconds": "60", "max_run_seconds": "600", "memory_limit": "2GB", "retries": "1"}
+RUNNING = {
+    "drift_check": "false",
+    "lock_seconds": "60",
+    "max_run_seconds": "600",
+    "memory_limit": "2GB",
+    "retries": "1",
+    "settle_days": "5",
+}
 ASKING = {
     "concurrency": "2",
     "connect_timeout": "5",
@@ -101,7 +109,7 @@ class Tried:
     others: tuple[str, ...] = ("date_interval",)
 
 
-NO_BAD_ROWS = {"bad_rows": "the shop has none"}
+NO_BAD_ROWS = {"bad_rows": "the shop has none", "negative_cost": "nor a negative cost"}
 NO_MATTER_OF_CREDIT = {"max_customer_journeys": "the credit of a journey does not depend on its request"}
 TASKS = {
     "Report": Tried(

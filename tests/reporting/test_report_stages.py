@@ -25,7 +25,7 @@ DAYS = [str(day) for day in days_of(IntervalParameter().parse(SHOP_INTERVAL))]
 DAY = "2023-08-31"
 FILES = ["channel_phases.csv", "channel_reporting.csv", "reconciliation.json", "unattributed_conversions.csv"]
 OF_CREDIT = ["Attribution", "ChannelCredit", "ConversionBooks", "StoredAttribution", "ChannelReportingTable", "Report"]
-OF_ROWS = ["UndatedRows", "Sessions", "ChannelCosts", "Conversions", "Journeys"]
+OF_ROWS = ["SourceFindings", "Sessions", "ChannelCosts", "Conversions", "Journeys"]
 
 
 class Shop:
@@ -176,7 +176,7 @@ class TestCompleteness:
 
     def test_an_interval_within_another_reads_nothing_anew(self, reported: Shop) -> None:
         before = result_tables(reported.results)["attribution_customer_journey"]
-        assert {*reported.run("2023-08-30-2023-09-01")} == {"UndatedRows", "ChannelReportingTable", "Report"}
+        assert {*reported.run("2023-08-30-2023-09-01")} == {"ChannelReportingTable", "Report"}
         assert result_tables(reported.results)["attribution_customer_journey"] == before
         assert reported.run() == {}
 
@@ -357,8 +357,6 @@ class TestSources:
         assert (books["attributed_revenue"], books["revenue"] - books["unattributed_revenue"]) == (10.0, 10.0)
         assert books["cost"] == 1.0
         assert books["set_aside"] == {"conversions": 3, "sessions": 2, "session_costs": 1, "cost_of_sessions": 6.0}
-        assert books["rows_without_a_day"]["conversions"] == 1
-        assert books["rows_without_a_day"]["session_sources"] == 1
         assert empty.run(interval, bad_rows="set-aside") == {}
 
 

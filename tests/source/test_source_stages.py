@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,8 @@ def rows(stage: Any, column: str) -> list[list[object]]:  # noqa: ANN401 - a sta
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = ((str(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
+    return {name: path.read_bytes() for name, path in files if not name.startswith("locks/")}
 
 
 class TestDays:
@@ -119,8 +121,7 @@ class TestDays:
         add_rows(path, [session(f"{number}", "user", f"{DAYS[number % 3]} 11:00:00") for number in range(2_000)])
         make(stage_of(Sessions), stage_of(ChannelCosts))
         expected = contents(data)
-        for name in expected:
-            (data / name).unlink()
+        shutil.rmtree(data)
         monkeypatch.setattr("pipeline.source.extract._MEMORY", 0)
         make(stage_of(Sessions, memory_limit="50MB"), stage_of(ChannelCosts, memory_limit="50MB"))
         assert contents(data) == expected
@@ -200,11 +201,12 @@ class TestBadRows:
         assert (data / "rejects" / "session_sources" / f"{DAYS[0]}.{missing}").exists()
 
     def test_their_costs_are_noted_and_change_with_them(self, stage_of: StageOf, path: Path, data: Path) -> None:
+        change(path, "UPDATE session_sources SET channel_name = '' WHERE session_id <> 's2'")
         sessions, costs = stage_of(Sessions, bad_rows="set-aside"), stage_of(ChannelCosts, bad_rows="set-aside")
         make(costs)
         assert [target.notes()["cost_of_sessions"] for target in costs.output()] == [1.0, 0.0, 3.0]
         assert rows(costs, "cost") == [[], [2.0], []]
-        add_rows(path, [session("more", "", f"{DAYS[0]} 10:00:00")], costs=[("more", 0.5)])
+        add_rows(path, [session("more", "", f"{DAYS[0]} 10:00:00", "")], costs=[("more", 0.5)])
         (data / "sessions" / f"{DAYS[0]}.parquet").unlink()
         assert make(sessions, costs) == [
             "SourceFindings",
@@ -337,7 +339,7 @@ class TestInitDatabase:
         assert not stage_of(Sessions).complete()  # which says nothing yet
         with pytest.raises(SourceError, match=rf"^{path} has none of the conversions that it had when {data} was last"):
             make(stage_of(Sessions))
-        assert {**contents(data), "locks/InitDatabase.lock": b""} == {**before, "locks/InitDatabase.lock": b""}
+        assert contents(data) == before
 
     @pytest.mark.parametrize("spoil", ["DROP TABLE session_costs", "ALTER TABLE conversions DROP COLUMN revenue"])
     def test_a_wrong_source_is_refused_before_anything_is_written(
