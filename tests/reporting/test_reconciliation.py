@@ -44,7 +44,7 @@ def report_of(*days: Orders) -> pd.DataFrame:
 
 
 def balanced(**changes: float) -> dict[str, Any]:
-    books = reconcile([books_of(ORDERS)], SetAside(), report_of(ORDERS), 7, {})
+    books = reconcile([books_of(ORDERS)], SetAside(), report_of(ORDERS), 7)
     check_books(books)
     assert not changes.keys() - books.keys()
     return {**books, **changes}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.source.costs import sum_channel_costs
+from pipeline.source.costs import CostSums, sum_channel_costs
 from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
 from pipeline.sql_session import sql_session
 from targets.database import Database
@@ -35,6 +36,17 @@ def read_conversions(source: Database, day: dt.date = DAY) -> Extract:
 
 def read_costs(source: Database, *days: dt.date, memory_limit: str = "1GB") -> dict[dt.date, tuple[Extract, float]]:
     """The channels' costs of each day, and what its sessions that are set aside cost."""
+    found = read_all_costs(source, *days, memory_limit=memory_limit)
+    return {day: (extract, sums.cost_of_sessions) for day, (extract, sums) in found.items()}
+
+
+def read_all_costs(
+    source: Database,
+    *days: dt.date,
+    memory_limit: str = "1GB",
+    **options: Any,  # noqa: ANN401 - those of `sum_channel_costs`
+) -> dict[dt.date, tuple[Extract, CostSums]]:
+    """The channels' costs of each day, and their sums."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths, set_aside = {}, {}
@@ -44,8 +56,8 @@ def read_costs(source: Database, *days: dt.date, memory_limit: str = "1GB") -> d
             pq.write_table(rows, paths[day])
             set_aside[day] = rejects["session_sources"].to_table()
         with sql_session(LocalFiles(folder / "data"), memory_limit) as connection:
-            summed = sum_channel_costs(source, paths, set_aside, connection)
-            return {day: (extract, sums.cost_of_sessions) for day, extract, sums in summed}
+            summed = sum_channel_costs(source, paths, set_aside, connection, **options)
+            return {day: (extract, sums) for day, extract, sums in summed}
 
 
 def costs_of(extract: Extract) -> dict[str, float]:

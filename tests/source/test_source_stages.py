@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
