@@ -38,7 +38,7 @@ SELECT day, digest, cost, CASE WHEN day IS NULL THEN id END AS orphan
 FROM (SELECT hash(id) AS digest, id, cost FROM cost_rows) LEFT JOIN seen USING (digest)
 """
 _ORPHANS = """
-SELECT count(*), coalesce(sum(CAST(round(cost * $parts) AS HUGEINT)) FILTER (WHERE abs(cost) < 1e15), 0),
+SELECT count(*), coalesce(sum(CASE WHEN abs(cost) < 1e15 THEN CAST(round(cost * $parts) AS HUGEINT) END), 0),
        list(DISTINCT orphan ORDER BY orphan)[:$shown]
 FROM matched WHERE orphan IS NOT NULL AND cost <> 0
 """

@@ -120,11 +120,8 @@ class SourceFindings(Stage):
         return self.bad_rows == "set-aside" or not any(found["rows"] for found in undated)
 
     def is_due(self, part: Part) -> bool:
-        """Whether the source has changed since, or days that had drifted were read again."""
-        if self.target(part).stamp() is None or self._looked_at() != self._look_now():
-            return True
-        noted = stored_notes(self.files)
-        return any(is_read_anew(found, noted) for found in self.document()["drifted"])
+        """Whether the source has changed since."""
+        return self.target(part).stamp() is None or self._looked_at() != self._look_now()
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Look at the source, unless it is known; refuse rows without a day where they are not allowed."""
@@ -154,9 +151,18 @@ class SourceFindings(Stage):
         return [*warnings(document), *(drift_warnings(document["drifted"]) if self.drift_check else ())]
 
     def document(self) -> dict[str, Any]:
-        """What was found."""
+        """What was found, but for days that were read again since."""
         document: dict[str, Any] = self.target("source_findings").read()
+        if document["drifted"]:
+            noted = stored_notes(self.files)
+            document["drifted"] = [found for found in document["drifted"] if not is_read_anew(found, noted)]
         return document
+
+    def forget_days_read_again(self) -> None:
+        """Leave the days that were read again since out of the file."""
+        with self.alone():
+            for part, print_ in self.fingerprints().items():
+                self.target(part).write(self.document(), print_)
 
     def _found(self) -> dict[str, Any]:
         with sql_session(self.files, self.memory_limit) as connection:

@@ -10,7 +10,6 @@ import random
 import tempfile
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -212,7 +211,7 @@ def test_little_memory_gives_the_same(path: Path, source: Database) -> None:
 class TestSums:
     """What the books need to know of a day's costs, and spend that no session carries."""
 
-    def sums(self, source: Database, **options: Any) -> tuple[Extract, CostSums]:
+    def sums(self, source: Database, **options: object) -> tuple[Extract, CostSums]:
         return read_all_costs(source, DAY, **options)[DAY]
 
     def test_a_session_without_a_user_costs_its_channel(self, path: Path, source: Database) -> None:
