@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         Report,
         StoredAttribution,
     )
-    from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, UndatedRows
+    from pipeline.restating.tasks import Restate
+    from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions, SourceFindings
     from pipeline.training.tasks import TrainedModel, TrainingSet
 
 __all__ = [
@@ -42,11 +43,12 @@ __all__ = [
     "Journeys",
     "ModelComparison",
     "Report",
+    "Restate",
     "Sessions",
+    "SourceFindings",
     "StoredAttribution",
     "TrainedModel",
     "TrainingSet",
-    "UndatedRows",
 ]
 
 _MODULES = {
@@ -57,12 +59,13 @@ _MODULES = {
         "ConversionBooks",
         "StoredAttribution",
     ],
+    "pipeline.restating.tasks": ["Restate"],
     "pipeline.comparison.tasks": ["ModelComparison"],
     "pipeline.explaining.tasks": ["ExplainConversion"],
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
     "pipeline.attribution.tasks": ["AttributionPlan", "Attribution"],
     "pipeline.journeys.tasks": ["Journeys"],
-    "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "UndatedRows"],
+    "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "SourceFindings"],
 }
 _MODULE_OF = {task: module for module, tasks in _MODULES.items() for task in tasks}
 

@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import secrets
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.task import MixinNaiveBulkComplete, flatten
+from luigi.worker import TaskProcess
 
 from pipeline.days import days_of, refuse_unfinished
 from pipeline.errors import LockedError, PipelineError, SettingsError, StageError
@@ -127,7 +129,9 @@ class Stage(luigi.Task):
         with _one_look() as look:
             if self.task_id not in look.complete:
                 try:
-                    is_made = all(stage.complete() for stage in self.made_from()) and not self.stale()
+                    is_made = all(stage.complete() for stage in self.made_from()) and not (
+                        self.lacking() if _is_asked_by_a_worker() else self.stale()
+                    )
                 except (PipelineError, TargetError):
                     is_made = False
                 look.complete[self.task_id] = is_made
@@ -161,8 +165,24 @@ class Stage(luigi.Task):
     # Staleness
 
     def stale(self) -> dict[Part, str]:
-        """The parts that are missing, or were made from other inputs or settings, each with its present fingerprint."""
-        return {part: print_ for part, print_ in self.fingerprints().items() if not self.is_current(part, print_)}
+        """The parts that a run makes: those that are not current, or due again, each with its present fingerprint."""
+        return {
+            part: print_
+            for part, print_ in self.fingerprints().items()
+            if not self.is_current(part, print_) or self.is_due(part)
+        }
+
+    def lacking(self) -> dict[Part, str]:
+        """The parts of `stale` that are not there, or not current: a part that is due again can be used until then."""
+        return {
+            part: print_
+            for part, print_ in self.stale().items()
+            if not self.is_due(part) or not self.is_current(part, print_)
+        }
+
+    def is_due(self, part: Part) -> bool:  # noqa: ARG002 - of what is made from stages alone, nothing is
+        """Whether a part is to be made again though it is current: what it is made from may have changed unnoticed."""
+        return False
 
     def is_current(self, part: Part, expected: str) -> bool:
         """Whether a part was made with the fingerprint that is expected of it now.
@@ -210,7 +230,7 @@ class Stage(luigi.Task):
                 made = self.make(stale)
                 self.done(f"{made} in {time.monotonic() - started:.1f} s")
             with _one_look():
-                left = self.stale()
+                left = self.lacking()
             if left:
                 raise StageError(
                     f"{', '.join(map(str, [*left][:_SHOWN]))} changed while the stage was running; run it again"
@@ -338,6 +358,16 @@ def _one_look() -> Iterator[_Look]:
         yield look
     finally:
         _looks.reset(token)
+
+
+def _is_asked_by_a_worker() -> bool:
+    """Whether a worker asks, before a stage, if what that requires is there: its run has made what was due."""
+    frame = sys._getframe()  # noqa: SLF001 - Luigi asks in the same words before a run and in it
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is TaskProcess.run.__code__:
+            return True
+    return False
 
 
 def raise_together(errors: Iterable[Exception]) -> None:

@@ -112,10 +112,13 @@ class StampedTarget(FileSystemTarget):
         A kill in between leaves a file without a sidecar, which counts as missing.
         """
         stamp = Stamp(fingerprint, logical, digest(content), notes or {})
-        if self.stamp() == stamp and self.is_whole():
+        known = self.stamp()
+        is_there = known is not None and known.bytes == stamp.bytes and self.is_whole()
+        if is_there and known == stamp:
             return
-        self.files.delete(self._sidecar)
-        self.files.write(self.name, content)
+        if not is_there:  # else its stamp alone is replaced, and no reader finds the file without one
+            self.files.delete(self._sidecar)
+            self.files.write(self.name, content)
         text = stamp.to_json()
         self.files.write(self._sidecar, text, durable=False)  # after a power cut, its seal shows the damage
         _stamps[self.files, self.name] = (self.files.version(self._sidecar), Stamp.from_json(text))

@@ -28,6 +28,9 @@ class JourneyOptions(SourceSettings):
     """The settings that decide which sessions a journey has."""
 
     bad_rows = setting("bad_rows")
+    negative_cost = setting("negative_cost")
+    settle_days = setting("settle_days")
+    drift_check = setting("drift_check")
     memory_limit = setting("memory_limit")
     lookback_days = setting("lookback_days")
     max_sessions = setting("max_sessions")

@@ -19,6 +19,7 @@ from pipeline.reporting.store import (
 from pipeline.result_tables import ATTRIBUTION, CHANNELS
 from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCosts, Conversions, InitDatabase, Sessions
+from pipeline.source.version import own_writes
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
 from targets.database import Connection
@@ -89,6 +90,11 @@ class TableStage(StoringSettings):
     def settings(self) -> Mapping[str, Any]:
         """The owner of the rows."""
         return {"origin": self.origin().settings}
+
+    def run_once(self) -> None:
+        """Write the slices; where results lie in the source, that does not count as a change of it."""
+        with own_writes(self.places):
+            super().run_once()
 
 
 class StoredAttribution(TableStage):

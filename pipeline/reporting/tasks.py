@@ -18,12 +18,13 @@ from pipeline.reporting.channel_groups import ChannelGroup, load_channels
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
 from pipeline.reporting.extracted import Extracted, extracted
+from pipeline.reporting.holes import hole_warnings
 from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
 from pipeline.source.repeated import refuse_repeated
-from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, UndatedRows
+from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
 from targets.csv_text import CsvStyle, csv_text, formula_columns
@@ -66,9 +67,14 @@ class Report(StoringSettings):
         _ = self.groups
 
     def requires(self) -> list[Stage]:
-        """The days' aggregates, the costs of every session day, the rows without a day, and the tables."""
-        made_from = [self.clone(UndatedRows), self.costs, self.credit, self.books]
+        """What the source holds beside its days; the days' aggregates and costs, what was set aside; and the tables."""
+        made_from = [self.findings, self.costs, self.credit, self.books]
         return made_from if self.store == "false" else [*made_from, self.clone(ChannelReportingTable)]
+
+    @property
+    def findings(self) -> SourceFindings:
+        """What of the source is in no report: said with each, and no matter of its content."""
+        return cast("SourceFindings", self.clone(SourceFindings))
 
     @property
     def costs(self) -> ChannelCosts:
@@ -154,6 +160,14 @@ class Report(StoringSettings):
         books = self.target(RECONCILIATION).read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
         sys.stdout.write(render(summary, books, f"{self.model}, {self.date_interval}", files))
+        self.say_holes()
+        self.findings.forget_days_read_again()
+
+    def say_holes(self) -> None:
+        """Warn of days that the result tables lack between days that they have; a trial has no tables."""
+        if self.store != "false":
+            for line in hole_warnings(self.places.results()):
+                self.warn(line)
 
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
         """Sum the days, write the files.
@@ -252,4 +266,6 @@ class Report(StoringSettings):
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_where_it_is(report: Report) -> None:
+    report.findings.say()
+    report.say_holes()
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")

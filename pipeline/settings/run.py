@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.settings.declare import manner, setting
 from pipeline.settings import parsers
+from pipeline.settings.declare import manner, setting
 from pipeline.settings.parsers import boolean, choice, memory, number, whole
 
 

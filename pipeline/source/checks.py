@@ -18,7 +18,8 @@ from targets.csv_text import csv_text
 
 _SHOWN = 5
 _DAYS_SHOWN = 10
-_NO_USER = "user_id is NULL or empty"
+_IS_MISSING = "is NULL or empty"
+_NO_USER = f"user_id {_IS_MISSING}"
 
 Mask = NDArray[np.bool_]
 
@@ -101,7 +102,7 @@ def _describe(table: str, rejects: Rejects, day: str) -> str:
 
 def empty(rows: pa.Table, name: str) -> dict[str, Mask]:
     """The rule that a text is there."""
-    return {f"{name} is NULL or empty": _mask(pc.equal(rows[name], ""))}
+    return {f"{name} {_IS_MISSING}": _mask(pc.equal(rows[name], ""))}
 
 
 def repeated(codes: NDArray[np.integer], name: str) -> dict[str, Mask]:

@@ -9,55 +9,106 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import SourceError
+from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
 from pipeline.source.extract import Extract
 from pipeline.source.schema import CHANNEL_COSTS
 from pipeline.source.source import Source, cost_queries
+from pipeline.source.streaming import Change, streamed
 from pipeline.sql_session import view_of_files
 
-_RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64())])
+_RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64()), ("origin", pa.int8())])
+"""origin numbers the query: a session may have a cost in each, and they add up."""
+
 _PARTS = 10**12
 """Costs are summed as whole numbers of these parts of a euro, so that no order of rows or threads changes a sum."""
 
 _EPOCH = dt.date(1970, 1, 1)
-_NO_AMOUNT = ["cost is not a number of at least 0"]
-_REPEATED = ["session_id is there more than once"]
+_NO_AMOUNT = {"refuse": "cost is not a number of at least 0", "net": "cost is not a number"}
+_NO_CHANNEL = "channel_name is NULL or empty"
+_REPEATED = "session_id is there more than once"
 
-_SET_UP = """
+# The day of a session is that of its file. A session set aside has a channel if it lacks nothing but a user.
+_SET_UP = (
+    """
 CREATE VIEW days AS
-SELECT session_id, channel_name, CAST(floor(session_time / 86400) AS BIGINT) AS day, false AS set_aside FROM sessions
-UNION ALL SELECT DISTINCT session_id, '', day, true FROM sessions_set_aside;
+SELECT session_id, channel_name, CAST(left(right(filename, 18), 10) AS DATE) - DATE '1970-01-01' AS day FROM sessions
+UNION ALL
+SELECT session_id, CASE WHEN min(channel_name) = max(channel_name) THEN min(channel_name) ELSE '' END, day
+FROM sessions_set_aside GROUP BY session_id, day
+""",
+    """
 CREATE TEMP TABLE spent AS
-SELECT day, channel_name, set_aside, session_id, cost, cost >= 0 AND isfinite(cost) AS is_amount
-FROM costs JOIN days USING (session_id);
-"""
+SELECT day, channel_name, session_id, origin, cost, isfinite(cost) AND (cost >= 0 OR $net) AS is_amount
+FROM costs JOIN days USING (session_id)
+""",
+    """
+CREATE TEMP TABLE channel_spend AS
+SELECT date - DATE '1970-01-01' AS day, ifnull(channel_name, '') AS channel_name, ifnull(cost, 0) AS cost,
+       isfinite(ifnull(cost, 0)) AND (ifnull(cost, 0) >= 0 OR $net) AS is_amount
+FROM spend
+""",
+)
 # Hashes first: the ids themselves would not fit into memory.
 _SET_UP_REPEATED = """
 CREATE TEMP TABLE repeated AS
-SELECT session_id FROM spent
-WHERE hash(session_id) IN (SELECT hash(session_id) FROM spent GROUP BY hash(session_id), day HAVING count(*) > 1)
-GROUP BY session_id, day HAVING count(*) > 1;
+SELECT session_id, origin, count(DISTINCT cost) > 1 AS clashes FROM spent
+WHERE hash(session_id) IN (
+    SELECT hash(session_id) FROM spent GROUP BY hash(session_id), day, origin HAVING count(*) > 1
+)
+GROUP BY session_id, origin, day HAVING count(*) > 1;
+CREATE VIEW counted AS
+SELECT *, false AS clashes FROM spent ANTI JOIN repeated USING (session_id, origin)
+UNION ALL SELECT DISTINCT spent.*, clashes FROM spent JOIN repeated USING (session_id, origin);
 """
-_SESSIONS = "SELECT day, channel_name, count(*) FROM days WHERE NOT set_aside GROUP BY ALL ORDER BY ALL"
+_SESSIONS = """
+SELECT CAST(left(right(filename, 18), 10) AS DATE) - DATE '1970-01-01' AS day, channel_name, count(*) FROM sessions
+GROUP BY ALL ORDER BY ALL
+"""
 _SPENT = """
-SELECT day, channel_name, set_aside, sum(CAST(round(cost * $parts) AS HUGEINT))
-FROM spent WHERE is_amount AND session_id NOT IN (FROM repeated) GROUP BY ALL
+SELECT day, channel_name, sum(CAST(round(cost * $parts) AS HUGEINT)) FROM (
+    SELECT day, channel_name, cost FROM counted
+    WHERE is_amount AND (channel_name = '' OR NOT clashes)
+    UNION ALL SELECT day, channel_name, cost FROM channel_spend WHERE is_amount AND channel_name <> ''
+) GROUP BY ALL
+"""
+_OF_THE_DAY = """
+SELECT day, sum(CASE WHEN is_amount THEN CAST(round(cost * $parts) AS HUGEINT) ELSE 0 END), sum(rows), sum(counts)
+FROM (
+    SELECT day, cost, is_amount, 0 AS rows, 1 AS counts FROM counted
+    UNION ALL SELECT day, 0, false, 1, 0 FROM spent
+    UNION ALL SELECT day, cost, is_amount, 0, 0 FROM channel_spend
+) GROUP BY ALL
 """
 _BAD = """
-SELECT day, session_id, cost, NOT is_amount, session_id IN (FROM repeated) AS repeats
-FROM spent WHERE NOT set_aside AND (NOT is_amount OR repeats) ORDER BY ALL
+SELECT day, session_id, cost, is_amount, clashes
+FROM counted WHERE channel_name <> '' AND (NOT is_amount OR clashes) ORDER BY ALL
+"""
+_BAD_SPEND = """
+SELECT day, channel_name, cost, is_amount FROM channel_spend WHERE NOT is_amount OR channel_name = '' ORDER BY ALL
 """
 
 
-class _Bad(NamedTuple):
-    day: int
-    session_id: str
-    cost: float
-    no_amount: bool
-    repeats: bool
+class CostSums(NamedTuple):
+    """What the books need to know of a day's costs, in euro.
+
+    Attributes:
+        spend: all usable costs of the day, whatever becomes of them, each identical row once.
+        cost_of_sessions: of them those of sessions set aside, which no channel gets.
+        source_rows: the rows of the source.
+        duplicates: of these rows those that are there before, identical in every column.
+
+    """
+
+    spend: float
+    cost_of_sessions: float
+    source_rows: int
+    duplicates: int
 
 
 def sum_channel_costs(
@@ -65,64 +116,86 @@ def sum_channel_costs(
     sessions: Mapping[dt.date, str],
     set_aside: Mapping[dt.date, pa.Table],
     connection: duckdb.DuckDBPyConnection,
-) -> Iterator[tuple[dt.date, Extract, float]]:
-    """Of each day the channels' costs (`CHANNEL_COSTS`), the costs set aside, and what the sessions set aside cost.
+    *,
+    negative_cost: str = "refuse",
+    channel_spend: pa.Table | None = None,
+) -> Iterator[tuple[dt.date, Extract, CostSums]]:
+    """Of each day the channels' costs (`CHANNEL_COSTS`), the costs set aside, and their sums.
 
-    Takes of each day the path of its `SESSIONS` and its sessions set aside (`SET_ASIDE`). Raises `DatabaseError`,
-    `SourceError`.
+    Takes of each day the path of its `SESSIONS`, named for the day, and its sessions set aside (`SET_ASIDE`).
+    `negative_cost` is `refuse` or `net`; `channel_spend` (`CHANNEL_SPEND`) is added on its dates, also where a channel
+    has no session. Raises `DatabaseError`, `SourceError`.
     """
+    net = negative_cost == "net"
     connection.register("sessions_set_aside", _set_aside_rows(set_aside))
-    with _explained(), _scan(source) as costs:
-        view_of_files(connection, "sessions", [*sessions.values()])
+    with _explained(), streamed(source, cost_queries(source), _RAW_COSTS, _in_currency(source)) as costs:
+        view_of_files(connection, "sessions", [*sessions.values()], filename=True)
         connection.register("costs", costs)
-        connection.execute(_SET_UP)
+        connection.register("spend", CHANNEL_SPEND.empty_table() if channel_spend is None else channel_spend)
+        for statement in _SET_UP:
+            connection.execute(statement, {"net": net} if "$net" in statement else None)
         connection.execute(_SET_UP_REPEATED)
-        found = connection.execute(_SESSIONS).fetchall()
-        sums = connection.execute(_SPENT, {"parts": _PARTS}).fetchall()
+        counts = {(day, channel): count for day, channel, count in connection.execute(_SESSIONS).fetchall()}
+        spent = {
+            (day, channel): sum_ for day, channel, sum_ in connection.execute(_SPENT, {"parts": _PARTS}).fetchall()
+        }
+        of_days = {day: of_day for day, *of_day in connection.execute(_OF_THE_DAY, {"parts": _PARTS}).fetchall()}
         bad: dict[int, list[_Bad]] = {}
-        for row in connection.execute(_BAD).fetchall():
-            bad.setdefault(row[0], []).append(_Bad(*row))
-    spent = {(day, channel): parts for day, channel, is_set_aside, parts in sums if not is_set_aside}
-    of_set_aside = {day: parts for day, _, is_set_aside, parts in sums if is_set_aside}
-    channels: dict[int, list[tuple[str, float, int]]] = {}
-    for day, channel, count in found:
-        channels.setdefault(day, []).append((channel, spent.get((day, channel), 0) / _PARTS, count))
+        for day, name, cost, is_amount, clashes in connection.execute(_BAD).fetchall():
+            reasons = _no_amount(cost, source, negative_cost) * (not is_amount) + [_REPEATED] * clashes
+            bad.setdefault(day, []).append(_Bad(name, reasons, cost if is_amount else 0.0))
+        bad_spend: dict[int, list[_Bad]] = {}
+        for day, name, cost, is_amount in connection.execute(_BAD_SPEND).fetchall():
+            reasons = _no_amount(cost, source, negative_cost) * (not is_amount) + [_NO_CHANNEL] * (not name)
+            bad_spend.setdefault(day, []).append(_Bad(name, reasons, cost if is_amount else 0.0))
+    channels: dict[int, list[str]] = {}
+    for day, channel in sorted({*counts, *(key for key in spent if key[1])}):
+        channels.setdefault(day, []).append(channel)
     for date in sessions:
         day = (date - _EPOCH).days
-        names, amounts, counts = zip(*channels.get(day, []), strict=True) if day in channels else ((), (), ())
-        rows = pa.table({"channel_name": names, "cost": amounts, "sessions": counts}, schema=CHANNEL_COSTS)
-        yield date, Extract(rows, {"session_costs": _rejects(bad.get(day, []))}), of_set_aside.get(day, 0) / _PARTS
+        names = channels.get(day, [])
+        rows = pa.table(
+            {
+                "channel_name": names,
+                "cost": [spent.get((day, name), 0) / _PARTS for name in names],
+                "sessions": [counts.get((day, name), 0) for name in names],
+            },
+            schema=CHANNEL_COSTS,
+        )
+        rejects = {"session_costs": _rejects(bad.get(day, []))}
+        if channel_spend is not None:
+            rejects["channel_costs"] = _rejects(bad_spend.get(day, []))
+        spend, found, counting = of_days.get(day, (0, 0, 0))
+        of_set_aside = spent.get((day, ""), 0) / _PARTS
+        yield date, Extract(rows, rejects), CostSums(spend / _PARTS, of_set_aside, int(found), int(found - counting))
 
 
-@contextmanager
-def _scan(source: Source) -> Iterator[pa.RecordBatchReader]:
-    """All costs of the source, while they are read."""
-    failed: list[Exception] = []
+class _Bad(NamedTuple):
+    name: str
+    reasons: list[str]
+    amount: float
 
-    def rows(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from (batch.select(_RAW_COSTS.names).cast(_RAW_COSTS) for batch in batches if batch.num_rows)
-        except Exception as error:
-            failed.append(error)  # the engine would say only that it had no more rows
-            raise
 
-    queries = cost_queries(source)
-    if not queries:
-        yield _RAW_COSTS.empty_table().to_reader()
-        return
-    with source.connect() as connection, connection.stream(queries[0]) as batches:
-        try:
-            yield pa.RecordBatchReader.from_batches(_RAW_COSTS, rows(batches))
-        except duckdb.Error as error:
-            raise (failed or [error])[0] from None
+def _in_currency(source: Source) -> Change:
+    """Costs of a query with its number; one in another currency than that of the source is NaN."""
+
+    def change(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+        cost = batch.column("cost").cast(pa.float64())
+        if "currency" in batch.schema.names:
+            named = pc.utf8_upper(pc.utf8_trim_whitespace(batch.column("currency").cast(pa.string())))
+            cost = pc.if_else(pc.is_in(named, value_set=pa.array(["", source.currency])), cost, math.nan)
+        origin = pa.array(np.full(batch.num_rows, number, np.int8))
+        return pa.record_batch([batch.column("session_id").cast(pa.string()), cost, origin], schema=_RAW_COSTS)
+
+    return change
 
 
 def _set_aside_rows(rows: Mapping[dt.date, pa.Table]) -> pa.Table:
-    """The day and session_id of the sessions set aside."""
-    schema = pa.schema([("day", pa.int64()), ("session_id", pa.string())])
+    """The day, session_id and channel_name of the sessions set aside."""
+    schema = pa.schema([("day", pa.int64()), ("session_id", pa.string()), ("channel_name", pa.string())])
     tables = [
         pa.table(
-            [pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()), of_day["id"].cast(pa.string())],
+            [pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()), of_day["id"], of_day["channel_name"]],
             schema=schema,
         )
         for date, of_day in rows.items()
@@ -132,9 +205,7 @@ def _set_aside_rows(rows: Mapping[dt.date, pa.Table]) -> pa.Table:
 
 def _rejects(bad: Sequence[_Bad]) -> Rejects:
     return Rejects(
-        [row.session_id for row in bad],
-        ["; ".join(_NO_AMOUNT * row.no_amount + _REPEATED * row.repeats) for row in bad],
-        sum(row.cost for row in bad if not row.no_amount),
+        [row.name for row in bad], ["; ".join(row.reasons) for row in bad], math.fsum(row.amount for row in bad)
     )
 
 
@@ -148,8 +219,13 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def cost_notes(extract: Extract, of_set_aside: float) -> dict[str, Any]:
+def _no_amount(cost: float, source: Source, negative_cost: str) -> list[str]:
+    """Why a cost is none."""
+    if math.isnan(cost):
+        return [f"its currency is not {source.currency}: convert it in SOURCE_MAPPING, and leave the key currency out"]
+    return [_NO_AMOUNT[negative_cost]]
+
+
+def cost_notes(extract: Extract, sums: CostSums) -> dict[str, Any]:
     """What the books need to know of a day's costs."""
-    notes = extract.notes()
-    spend = [*extract.rows["cost"].to_pylist(), of_set_aside, notes["rejected_amount"]["session_costs"]]
-    return {**notes, "cost_of_sessions": of_set_aside, "spend": math.fsum(spend)}
+    return {**extract.notes(), **sums._asdict()}

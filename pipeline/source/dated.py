@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
 from pipeline.source.columns import dated, refuse_damaged_text, time_columns
@@ -28,54 +29,117 @@ class Undated(NamedTuple):
     amount: float
 
 
-class _Input(NamedTuple):
-    """What is asked of an input: its table, its times, and its amount if it has one."""
+class DatedInput(NamedTuple):
+    """What is asked of an input: its section of a mapping, its table, its id, its times, its amount if it has one."""
 
     section: str
     table: str
+    row_id: str
     times: Times
     amount: str | None
 
-    def sql(self, source: Source, where: str = "") -> str:
-        """The query of times and amounts."""
+    def sql(self, source: Source, *, with_id: bool = False) -> str:
+        """The query of times and amounts, and of ids as text."""
         columns = dict(time_columns(self.times))
         if self.times.is_plain:
             columns = {"date_text": ("date", self.times.expressions["date_text"])}
         if self.amount is not None:
             columns["amount"] = ("amount", self.amount)
-        return str(source.sql.select(columns, self.table, where=where))
+        if with_id:
+            columns["id"] = ("text", self.row_id)
+        return str(source.sql.select(columns, self.table))
 
 
-def _inputs(source: Source) -> dict[str, _Input]:
+def dated_inputs(source: Source) -> dict[str, DatedInput]:
+    """The inputs whose rows have a time, by the name of their table in the default schema."""
     sessions, conversions = source.mapping.sessions, source.mapping.conversions
     return {
-        "session_sources": _Input("sessions", sessions.table, source.session_times, None),
-        "conversions": _Input("conversions", conversions.table, source.conversion_times, conversions.revenue),
+        "session_sources": DatedInput("sessions", sessions.table, sessions.session_id, source.session_times, None),
+        "conversions": DatedInput(
+            "conversions", conversions.table, conversions.conv_id, source.conversion_times, conversions.revenue
+        ),
     }
+
+
+class Tally:
+    """How many rows of an input each day has, and the sum of their finite amounts; likewise of what is no day.
+
+    A day before `EARLIEST` or after tomorrow is none. Raises `SourceError` for a text that is no UTF-8.
+    """
+
+    def __init__(self, source: Source, of_input: DatedInput) -> None:
+        self.days: dict[dt.date, tuple[int, float]] = {}
+        self.undated: dict[str, tuple[int, float]] = {}
+        self._times = of_input.times
+        self._place = f"{source.name}, dates of {'session_sources' if of_input.amount is None else of_input.section}"
+        self._first, self._last = (np.datetime64(day) for day in plausible_days(source.zone))
+        self._known: dict[str, dt.date | None] = {}
+
+    def add(self, batch: pa.RecordBatch) -> NDArray[np.datetime64]:
+        """Count the rows of a batch; returns the day of each, NaT for none."""
+        values, days = self._dates(batch)
+        amounts = np.zeros(batch.num_rows)
+        if "amount" in batch.schema.names:
+            written = pc.cast(batch.column("amount"), pa.float64()).to_numpy(zero_copy_only=False)
+            amounts = np.where(np.isfinite(written), written, 0.0)
+        bad = ~((days >= self._first) & (days <= self._last))  # of which there are also those without a day
+        self._count(self.days, days[~bad], amounts[~bad])
+        if bad.any():
+            named = values.filter(pa.array(bad)).to_numpy(zero_copy_only=False)
+            self._count(self.undated, named, amounts[bad])
+            days = np.where(bad, np.datetime64("NaT"), days)
+        return days
+
+    def _dates(self, batch: pa.RecordBatch) -> tuple[pa.Array, NDArray[np.datetime64]]:
+        refuse_damaged_text(batch.select([self._times.day_column]), self._place)
+        values = batch.column(self._times.day_column)
+        if not self._times.is_plain:
+            (with_days,) = dated([batch], self._times)
+            return values, with_days.column("day").to_numpy(zero_copy_only=False).astype("datetime64[D]")
+        encoded = values.dictionary_encode()
+        names = encoded.dictionary.to_pylist()
+        for name in names:
+            if name not in self._known:
+                self._known[name] = parse_date(name)
+        known = np.array([self._known[name] for name in names], dtype="datetime64[D]")
+        return values, known[encoded.indices.to_numpy(zero_copy_only=False)]
+
+    @staticmethod
+    def _count(counts: dict[Any, tuple[int, float]], keys: NDArray[Any], amounts: NDArray[np.float64]) -> None:
+        distinct, place = np.unique(keys, return_inverse=True)
+        rows = np.bincount(place, minlength=len(distinct)).tolist()
+        sums = np.bincount(place, weights=amounts, minlength=len(distinct)).tolist()
+        for key, more, much in zip(distinct.tolist(), rows, sums, strict=True):
+            so_far = counts.get(key, (0, 0.0))
+            counts[key] = (so_far[0] + more, so_far[1] + much)
+
+
+def tally(source: Source, name: str) -> Tally:
+    """The tally of an input, by one scan. Raises `DatabaseError`, `SourceError`."""
+    of_input = dated_inputs(source)[name]
+    counts = Tally(source, of_input)
+    with source.connect() as connection, connection.stream(of_input.sql(source)) as batches:
+        for batch in batches:
+            if batch.num_rows:
+                counts.add(batch)
+    return counts
 
 
 def undated_rows(source: Source) -> dict[str, dict[str, int]]:
     """By input every malformed or implausible value of its time, and how many rows have it, each input by one scan.
 
-    Implausible is a day before `EARLIEST` or after tomorrow. Raises `DatabaseError`, `SourceError`.
+    Raises `DatabaseError`, `SourceError`.
     """
     return {name: undated.values for name, undated in find_undated(source).items()}
 
 
 def find_undated(source: Source) -> dict[str, Undated]:
     """`undated_rows` with the revenue of conversions. Raises `DatabaseError`, `SourceError`."""
-    bounds = plausible_days(source.zone)
-    first, last = (np.datetime64(day) for day in bounds)
     found = {}
-    for name, of_input in _inputs(source).items():
-        values: Counter[str] = Counter()
-        amounts = 0.0
-        where = source.sql.no_date("date_text", *bounds) if of_input.times.is_plain else ""
-        for values_of_batch, day, amount in _scan(source, of_input, where):
-            bad = ~((day >= first) & (day <= last))  # of which there are also those without a day
-            values.update(values_of_batch.filter(pa.array(bad)).to_pylist())
-            amounts += float(np.sum(amount[bad], where=np.isfinite(amount[bad])))
-        found[name] = Undated(dict(sorted(values.items())), amounts)
+    for name in dated_inputs(source):
+        undated = tally(source, name).undated
+        values = {value: rows for value, (rows, _) in sorted(undated.items())}
+        found[name] = Undated(values, math.fsum(amount for _, amount in undated.values()))
     return found
 
 
@@ -84,21 +148,7 @@ def daily_counts(source: Source) -> dict[str, dict[dt.date, tuple[int, float]]]:
 
     Raises `DatabaseError`, `SourceError`.
     """
-    first, last = (np.datetime64(day) for day in plausible_days(source.zone))
-    found = {}
-    for name, of_input in _inputs(source).items():
-        counts: dict[dt.date, tuple[int, float]] = {}
-        for _, day, amount in _scan(source, of_input):
-            good = (day >= first) & (day <= last)
-            days, place = np.unique(day[good], return_inverse=True)
-            rows = np.bincount(place, minlength=len(days))
-            usable = np.where(np.isfinite(amount), amount, 0.0)[good]
-            sums = np.bincount(place, weights=usable, minlength=len(days))
-            for of_day, more, much in zip(days.tolist(), rows.tolist(), sums.tolist(), strict=True):
-                so_far = counts.get(of_day, (0, 0.0))
-                counts[of_day] = (so_far[0] + more, so_far[1] + much)
-        found[name] = dict(sorted(counts.items()))
-    return found
+    return {name: dict(sorted(tally(source, name).days.items())) for name in dated_inputs(source)}
 
 
 def first_session_day(source: Source) -> dt.date | None:
@@ -145,9 +195,9 @@ _UNPADDED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _MILLISECONDS = re.compile(r"\d{13}(\.\d*)?")
 
 
-def undated_remedy(source: Source, name: str, values: Mapping[str, int]) -> str:
+def undated_remedy(source: Source, name: str, values: Iterable[str]) -> str:
     """What to do about values of a time that are malformed or implausible: one part of a sentence, for messages."""
-    of_input = _inputs(source)[name]
+    of_input = dated_inputs(source)[name]
     time, line = of_input.times.time, "[{0}] of SOURCE_MAPPING"
     where = line.format(of_input.section)
     some = [*values]
@@ -162,34 +212,3 @@ def undated_remedy(source: Source, name: str, values: Mapping[str, int]) -> str:
         return f'they seem to be milliseconds: write time = "{time} / 1000" in {where}'
     form = "a time is ISO 8601, such as 2023-09-01 12:00:00, or seconds since 1970, of a day from 2000 on"
     return f"{form}; correct them in the source, or write another expression for time in {where}"
-
-
-def _scan(
-    source: Source, of_input: _Input, where: str = ""
-) -> Iterator[
-    tuple[pa.Array, np.ndarray[tuple[int], np.dtype[np.datetime64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
-]:
-    """Of each batch the values that decide the day, the days, NaT without one, and the amounts."""
-    times = of_input.times
-    with source.connect() as connection, connection.stream(of_input.sql(source, where)) as batches:
-        for batch in batches if times.is_plain else dated(batches, times):
-            if not batch.num_rows:
-                continue
-            values = batch.column(times.day_column)
-            refuse_damaged_text(batch.select([times.day_column]), f"{source.name}, dates of {_table_name(of_input)}")
-            if times.is_plain:
-                encoded = values.dictionary_encode()
-                known = np.array([parse_date(value) for value in encoded.dictionary.to_pylist()], dtype="datetime64[D]")
-                day = known[encoded.indices.to_numpy(zero_copy_only=False)]
-            else:
-                day = batch.column("day").to_numpy(zero_copy_only=False).astype("datetime64[D]")
-            amount = (
-                np.zeros(batch.num_rows)
-                if of_input.amount is None
-                else pc.cast(batch.column("amount"), pa.float64()).to_numpy(zero_copy_only=False)
-            )
-            yield values, day, amount
-
-
-def _table_name(of_input: _Input) -> str:
-    return "session_sources" if of_input.section == "sessions" else of_input.section

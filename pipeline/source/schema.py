@@ -49,7 +49,9 @@ CHANNEL_COSTS = pa.schema(
         _required("sessions", pa.int64()),
     ]
 )
-"""One row per channel that has sessions on the day, key and order channel_name.
+"""One row per channel that has sessions or spend on the day, key and order channel_name.
 
-cost is in euro, at least 0; a cost that is missing or NULL counts as 0.
+cost is in euro, of all sessions that have a channel, also of those set aside for a missing user, and of spend that no
+session carries; below 0 where corrections prevail; a cost that is missing or NULL counts as 0. sessions counts the good
+ones.
 """

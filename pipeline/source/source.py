@@ -89,18 +89,19 @@ def open_source(places: Places, *, report_timezone: str, currency: str, refunds:
     return Source(places.source(), load_mapping(places.source_mapping), report_timezone, currency, refunds)
 
 
-def cost_queries(source: Source) -> list[str]:
+def cost_queries(source: Source, *, every: bool = False) -> list[str]:
     """The queries of what sessions cost, none where nothing does: session_id, cost, and currency where it is named.
 
-    A cost of NULL is 0, one that is no number -infinity. With two queries a session's cost is the sum of both.
+    A cost of NULL is 0, one that is no number -infinity. With two queries a session's cost is the sum of both. With
+    `every` there are also costs without a session_id.
     """
     queries = []
     if (costs := source.mapping.session_costs) is not None:
         columns = {"session_id": ("text", costs.session_id), "cost": ("cost", costs.cost)}
-        queries.append(_select_costs(source, columns, costs.currency, costs.table))
+        queries.append(_select_costs(source, columns, costs.currency, costs.table, every=every))
     if (sessions := source.mapping.sessions).cost is not None:
         columns = {"session_id": ("text", sessions.session_id), "cost": ("cost", sessions.cost)}
-        queries.append(_select_costs(source, columns, None, sessions.table))
+        queries.append(_select_costs(source, columns, None, sessions.table, every=every))
     return queries
 
 
@@ -116,6 +117,8 @@ def channel_costs_query(source: Source) -> str | None:
     return str(source.sql.select(columns, costs.table))
 
 
-def _select_costs(source: Source, columns: dict[str, tuple[str, str]], currency: str | None, table: str) -> str:
+def _select_costs(
+    source: Source, columns: dict[str, tuple[str, str]], currency: str | None, table: str, *, every: bool
+) -> str:
     named = {"currency": ("text", currency)} if currency else {}
-    return str(source.sql.select({**columns, **named}, table, where="session_id <> ''"))  # nor NULL
+    return str(source.sql.select({**columns, **named}, table, where="" if every else "session_id <> ''"))

@@ -49,14 +49,6 @@ def in_dates(column: str, dates: Sequence[str], *, all_between: bool) -> str:
     return condition if all_between else f"{condition} AND {column} IN ({', '.join(map(repr, dates))})"
 
 
-def no_date(column: str, first: dt.date, last: dt.date) -> str:
-    """The condition that a value is no text of a day from `first` to `last`, or of one that SQLite does not know."""
-    return (
-        f"({column} IS NULL OR typeof({column}) <> 'text' OR date({column}) IS NOT {column} "
-        f"OR {column} < '{first}' OR {column} > '{last}')"
-    )
-
-
 def about(column: str, first: dt.date, last: dt.date) -> str:
     """The condition that a time may be of a day from `first` to `last`, UTC or not; what cannot be told is kept."""
     begins, ends = first - dt.timedelta(days=2), last + dt.timedelta(days=3)

@@ -19,6 +19,7 @@ import adbc_driver_sqlite
 import pyarrow as pa
 
 from targets.database.interface import Connection, Value
+from targets.database.writes import note_write
 from targets.errors import DatabaseError
 
 _MAGIC = b"SQLite format 3\0"
@@ -58,7 +59,7 @@ class SqliteDatabase:
             closing(adbc_driver_manager.AdbcDatabase(driver=adbc_driver_sqlite._driver_path(), uri=uri)) as database,  # noqa: SLF001 - the driver's documented entry
             closing(adbc_driver_manager.AdbcConnection(database)) as connection,
         ):
-            opened = _SqliteConnection(connection)
+            opened = _SqliteConnection(connection, self)
             opened.query(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
             opened.query(f"PRAGMA cache_size = -{_CACHE_KIB}")
             opened.query("PRAGMA temp_store = MEMORY")  # a day's session ids: on disk they took half of a query's time
@@ -113,8 +114,9 @@ class SqliteDatabase:
 
 
 class _SqliteConnection:
-    def __init__(self, connection: adbc_driver_manager.AdbcConnection) -> None:
+    def __init__(self, connection: adbc_driver_manager.AdbcConnection, database: SqliteDatabase) -> None:
         self._connection = connection
+        self._database = database
 
     def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
         with self.stream(sql, *values) as batches:
@@ -146,6 +148,7 @@ class _SqliteConnection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self.execute("BEGIN IMMEDIATE")
+        before = self._database.version()
         try:
             yield
         except BaseException:
@@ -153,6 +156,7 @@ class _SqliteConnection:
                 self.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
+        note_write(self._database.name, before, self._database.version())
 
     def tables(self) -> dict[str, dict[str, int]]:
         found = self.query(

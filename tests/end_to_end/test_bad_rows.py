@@ -192,7 +192,7 @@ def test_empty_users_never_meet(tmp_path: Path) -> None:
     assert query(place.database, "SELECT * FROM attribution_customer_journey") == []
     books = place.books(f"{day}-2023-09-02")
     assert (books["attributed"], books["input_rejects"]) == (0, 2)
-    assert books["set_aside"]["cost_of_sessions"] == 4.0
+    assert (books["cost"], books["set_aside"]["cost_of_sessions"]) == (4.0, 0.0)
 
 
 def test_rows_with_a_malformed_date_are_reported(tmp_path: Path) -> None:
@@ -204,11 +204,14 @@ def test_rows_with_a_malformed_date_are_reported(tmp_path: Path) -> None:
         [(f"c-{date}", "u", date, "08:00:00", 10.0) for date in bad[:2]],
     )
     add_rows(place.database, [session("good", "u", "2023-09-01 08:00:00")])
-    outcome = place.report("2023-09-01").succeeded()
+    refused = place.report("2023-09-01")
+    assert (refused.code, len(refused.errors)) == (30, 1)
+    assert "set BAD_ROWS=set-aside" in refused.errors[0]
+    outcome = place.report("2023-09-01", BAD_ROWS="set-aside").succeeded()
     warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
-    assert any("session_sources: 6 rows" in line and "2023-9-1" in line for line in warnings)
-    assert any("conversions: 2 rows" in line and "2023-13-01" in line for line in warnings)
-    assert place.books("2023-09-01-2023-09-02")["rows_without_a_day"] == {"session_sources": 6, "conversions": 2}
+    for lines in (refused.errors, warnings):
+        assert any("session_sources: 6 rows" in line and "2023-9-1" in line for line in lines)
+        assert any("conversions: 2 rows" in line and "2023-13-01" in line for line in lines)
 
 
 TWO_DAYS = "2023-09-01-2023-09-03"

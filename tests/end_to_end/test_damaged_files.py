@@ -119,7 +119,6 @@ def _made_from(files: Path, name: str) -> list[Path]:
         "attribution": ("channel_credit", "conversion_books"),
         "channel_credit": ("report",),
         "conversion_books": ("report",),
-        "undated_rows": ("report",),
     }
     folders = following.get(Path(name).parts[0], ())
     return [path for folder in folders for path in (files / folder).rglob("*") if path.is_file()]

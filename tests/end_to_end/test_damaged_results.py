@@ -1,4 +1,4 @@
-"""Damaged files of a comparison, a training set, trained parameters and undated rows are made anew, or named."""
+"""Damaged files of a comparison, a training set, trained parameters and findings are made anew, or named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.comparing import contents
 from support.databases import SHOP_INTERVAL
 from support.running import Workplace
 
-from pipeline import ModelComparison, TrainedModel, UndatedRows
+from pipeline import ModelComparison, SourceFindings, TrainedModel
 from targets.errors import TargetError
 
 
@@ -43,15 +43,15 @@ def test_what_was_damaged_is_made_anew_or_named(
         tasks = [
             ModelComparison(date_interval=SHOP_INTERVAL, models="linear,last-touch"),
             TrainedModel(date_interval=SHOP_INTERVAL, conv_type_id="shop", training_journeys=20),
-            UndatedRows(date_interval=SHOP_INTERVAL),
+            SourceFindings(),
         ]
         return bool(luigi.build(tasks, local_scheduler=True, log_level="CRITICAL"))
 
     assert build()
     right = contents(reported_shop.files)
-    folders = ("comparison", "training", "models", "undated_rows")
+    folders = ("comparison", "training", "models", "source_findings")
     names = [name for name in right if name.startswith(folders)]
-    assert {name.partition("/")[0] for name in names} == set(folders)
+    assert {name.partition("/")[0].partition(".")[0] for name in names} == set(folders)
     for name in names:
         path = reported_shop.files / name
         DAMAGES[damage](path)

@@ -42,6 +42,7 @@ JOURNEYS = {
     "after_previous_conversion": "true",
     "bad_rows": "set-aside",
     "lookback_days": "1",
+    "negative_cost": "net",
     "max_sessions": "1",
     "store": "false",
 }
@@ -70,7 +71,14 @@ WRITING = {
     "currency": "CHF",
     "dead_feed": "fail",
 }
-RUNNING = {"lock_seconds": "60", "max_run_seconds": "600", "memory_limit": "2GB", "retries": "1"}
+RUNNING = {
+    "drift_check": "false",
+    "lock_seconds": "60",
+    "max_run_seconds": "600",
+    "memory_limit": "2GB",
+    "retries": "1",
+    "settle_days": "5",
+}
 ASKING = {
     "concurrency": "2",
     "connect_timeout": "5",
@@ -118,6 +126,7 @@ class Tried:
 NO_BAD_ROWS = {
     "bad_rows": "the shop has none",
     "currency": "the shop names none",
+    "negative_cost": "nor a negative cost",
     "refunds": "the shop has none",
 }
 NO_TABLES = {"store": "it stores nothing"}

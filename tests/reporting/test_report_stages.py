@@ -28,7 +28,7 @@ FILES = [
     *("paths.csv", "reconciliation.json", "unattributed_conversions.csv"),
 ]
 OF_CREDIT = ["Attribution", "ChannelCredit", "ConversionBooks", "StoredAttribution", "ChannelReportingTable", "Report"]
-OF_ROWS = ["UndatedRows", "Sessions", "ChannelCosts", "Conversions", "Journeys"]
+OF_ROWS = ["SourceFindings", "Sessions", "ChannelCosts", "Conversions", "Journeys"]
 
 
 class Shop:
@@ -182,7 +182,7 @@ class TestCompleteness:
 
     def test_an_interval_within_another_reads_nothing_anew(self, reported: Shop) -> None:
         before = result_tables(reported.results)["attribution_customer_journey"]
-        assert {*reported.run("2023-08-30-2023-09-01")} == {"UndatedRows", "ChannelReportingTable", "Report"}
+        assert {*reported.run("2023-08-30-2023-09-01")} == {"ChannelReportingTable", "Report"}
         assert result_tables(reported.results)["attribution_customer_journey"] == before
         assert reported.run() == {}
 

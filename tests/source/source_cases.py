@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.source.costs import sum_channel_costs
+from pipeline.source.costs import CostSums, sum_channel_costs
 from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
 from pipeline.source.new_customers import read_first_conversions
 from pipeline.source.source import Source
@@ -43,6 +43,17 @@ def read_conversions(source: Source, day: dt.date = DAY) -> Extract:
 
 def read_costs(source: Source, *days: dt.date, memory_limit: str = "1GB") -> dict[dt.date, tuple[Extract, float]]:
     """The channels' costs of each day, and what its sessions that are set aside cost."""
+    found = read_all_costs(source, *days, memory_limit=memory_limit)
+    return {day: (extract, sums.cost_of_sessions) for day, (extract, sums) in found.items()}
+
+
+def read_all_costs(
+    source: Source,
+    *days: dt.date,
+    memory_limit: str = "1GB",
+    **options: Any,  # noqa: ANN401 - those of `sum_channel_costs`
+) -> dict[dt.date, tuple[Extract, CostSums]]:
+    """The channels' costs of each day, and their sums."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths, set_aside = {}, {}
@@ -52,8 +63,8 @@ def read_costs(source: Source, *days: dt.date, memory_limit: str = "1GB") -> dic
             pq.write_table(rows, paths[day])
             set_aside[day] = rejects["session_sources"].to_table()
         with sql_session(LocalFiles(folder / "data"), memory_limit) as connection:
-            summed = sum_channel_costs(source, paths, set_aside, connection)
-            return {day: (extract, of_set_aside) for day, extract, of_set_aside in summed}
+            summed = sum_channel_costs(source, paths, set_aside, connection, **options)
+            return {day: (extract, sums) for day, extract, sums in summed}
 
 
 def costs_of(extract: Extract) -> dict[str, float]:

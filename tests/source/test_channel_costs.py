@@ -11,14 +11,17 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_cases import DAY, costs_of, read_costs, source_at
+from source_cases import DAY, costs_of, read_all_costs, read_costs, source_at
 from support.databases import Row, add_rows, change, session, write_database
 
 from pipeline.errors import SourceError
 from pipeline.source.checks import Rejects
+from pipeline.source.costs import CHANNEL_SPEND, CostSums
+from pipeline.source.extract import Extract
 from pipeline.source.schema import CHANNEL_COSTS
 from pipeline.source.source import Source
 
@@ -203,3 +206,58 @@ def test_little_memory_gives_the_same(path: Path, source: Source) -> None:
     sessions = [on_day(f"{n:064}", f"channel {n % 7}", DAY if n % 2 else NEXT) for n in range(count)]
     add_rows(path, sessions, costs=[(f"{n * 7919 % count:064}", n / 7) for n in range(count)])
     assert read_costs(source, DAY, NEXT, memory_limit="40MB") == read_costs(source, DAY, NEXT)
+
+
+class TestSums:
+    """What the books need to know of a day's costs, and spend that no session carries."""
+
+    def sums(self, source: Source, **options: object) -> tuple[Extract, CostSums]:
+        return read_all_costs(source, DAY, **options)[DAY]
+
+    def test_a_session_without_a_user_costs_its_channel(self, path: Path, source: Source) -> None:
+        anonymous = session("n", None, f"{DAY} 12:00:00", "Ads")
+        add_rows(path, [on_day("a", "Ads"), anonymous, on_day("b", "")], costs=[("a", 1.0), ("n", 2.0), ("b", 4.0)])
+        extract, sums = self.sums(source)
+        assert extract.rows.to_pylist() == [{"channel_name": "Ads", "cost": 3.0, "sessions": 1}]
+        assert sums == CostSums(spend=7.0, cost_of_sessions=4.0, source_rows=3, duplicates=0)
+
+    def test_a_channel_of_such_sessions_alone_has_a_row(self, path: Path, source: Source) -> None:
+        add_rows(path, [session("n", "", f"{DAY} 12:00:00", "Ads")], costs=[("n", 2.0)])
+        extract, _ = self.sums(source)
+        assert extract.rows.to_pylist() == [{"channel_name": "Ads", "cost": 2.0, "sessions": 0}]
+
+    def test_what_else_is_wrong_with_a_session_leaves_its_cost_aside(self, path: Path, source: Source) -> None:
+        add_rows(path, [session("n", None, f"{DAY} noon", "Ads")], costs=[("n", 2.0)])
+        extract, sums = self.sums(source)
+        assert (extract.rows.num_rows, sums.cost_of_sessions, sums.spend) == (0, 2.0, 2.0)
+
+    def test_identical_costs_count_once(self, path: Path, source: Source) -> None:
+        costs = [("a", 1.0), ("a", 1.0), ("a", 1.0), ("b", 2.0), ("b", 2.5)]
+        add_rows(path, [on_day("a"), on_day("b")], costs=costs)
+        extract, sums = self.sums(source)
+        assert costs_of(extract) == {"a": 1.0, "b": 0.0}
+        assert extract.rejects["session_costs"].ids == ["b", "b"]
+        assert sums == CostSums(spend=5.5, cost_of_sessions=0.0, source_rows=5, duplicates=2)
+
+    def test_corrections_are_summed_where_they_are_allowed(self, path: Path, source: Source) -> None:
+        add_rows(path, [on_day("a", "Ads"), on_day("b", "Ads")], costs=[("a", 5.0), ("b", -1.5)])
+        assert self.sums(source)[0].rejects["session_costs"].ids == ["b"]
+        extract, sums = self.sums(source, negative_cost="net")
+        assert (costs_of(extract), sums.spend) == ({"Ads": 3.5}, 3.5)
+
+    def test_spend_of_a_channel_is_added_to_its_day(self, path: Path, source: Source) -> None:
+        add_rows(path, [on_day("a", "Ads"), on_day("b", "Ads", NEXT)], costs=[("a", 1.0)])
+        spend = [(DAY, "Ads", 2.0), (DAY, "Ads", 3.0), (DAY, "Radio", 4.0), (NEXT, "Radio", None), (DAY, "", 8.0)]
+        spend += [(DAY, "TV", -1.0), (DAY - dt.timedelta(days=9), "Ads", 99.0)]
+        columns = dict(zip(CHANNEL_SPEND.names, zip(*spend, strict=True), strict=True))
+        found = read_all_costs(source, DAY, NEXT, channel_spend=pa.table(columns, schema=CHANNEL_SPEND))
+        extract, sums = found[DAY]
+        assert extract.rows.to_pylist() == [
+            {"channel_name": "Ads", "cost": 6.0, "sessions": 1},
+            {"channel_name": "Radio", "cost": 4.0, "sessions": 0},
+        ]
+        assert sums.spend == 18.0
+        assert extract.rejects["channel_costs"] == Rejects(
+            ["", "TV"], ["channel_name is NULL or empty", NO_AMOUNT], 8.0
+        )
+        assert costs_of(found[NEXT][0]) == {"Ads": 0.0, "Radio": 0.0}

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.source.version import source_version
+from support.stages import places_of
+
 REPOSITORY = Path(__file__).parents[2]
 DATABASE = "shop.db"
 FILES = "files"
@@ -123,6 +126,9 @@ class Workplace:
         record = copy.files / "source.json"
         if record.exists():
             record.write_text(json.dumps({**json.loads(record.read_bytes()), "source": str(copy.database)}))
+        looked = copy.files / "locks" / "source-findings.json"
+        if looked.exists():  # the copy is another file, with the same findings
+            looked.write_text(json.dumps({"looked": source_version(places_of(copy.database, copy.files))}))
         return copy
 
     def start(self, *command: str, **settings: str | None) -> Started:

@@ -20,11 +20,11 @@ def places_of(database: Path, data: Path) -> Places:
 
 
 def make(*stages: Stage) -> list[str]:
-    """Run each stage after what it requires, unless it is complete; the kinds that ran."""
+    """Run each stage that is not complete after what it requires, as Luigi does; the kinds that ran."""
     ran = []
     for stage in stages:
-        ran += make(*stage.requires())
         if not stage.complete():
+            ran += make(*stage.requires())
             stage.run()
             assert stage.complete()
             ran.append(stage.task_family)

@@ -1,0 +1,1 @@
+"""Days of the source read again, with all that they touch rebuilt."""

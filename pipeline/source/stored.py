@@ -1,0 +1,42 @@
+"""The days of the source that are stored in a data directory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.source.dated import parse_date
+from targets.files import Files
+from targets.stamped import StampedTarget
+
+FOLDERS = {"session_sources": "sessions", "conversions": "conversions", "session_costs": "channel_costs"}
+"""Of each table of the source the folder of its days."""
+
+_END = ".parquet"
+
+
+def stored_days(files: Files, folder: str) -> list[dt.date]:
+    """The days that have a file in a folder, in order."""
+    names = (name.removesuffix(_END) for name in files.names(folder) if name.endswith(_END))
+    return sorted(day for day in map(parse_date, names) if day is not None)
+
+
+def stored_notes(files: Files) -> dict[str, dict[dt.date, Mapping[str, Any]]]:
+    """Of each table the notes of its stored days; a day that cannot be used has none."""
+    return {
+        table: {
+            day: stamp.notes
+            for day in stored_days(files, folder)
+            if (stamp := StampedTarget(files, f"{folder}/{day}{_END}").stamp()) is not None and "settled" in stamp.notes
+        }
+        for table, folder in FOLDERS.items()
+    }
+
+
+def holes(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
+    """The first and last day of each run of days that is missing between others."""
+    ordered = sorted(days)
+    one = dt.timedelta(days=1)
+    return [(day + one, after - one) for day, after in itertools.pairwise(ordered) if after - day > one]
