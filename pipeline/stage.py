@@ -67,6 +67,8 @@ class Stage(luigi.Task):
 
     task_id: str
 
+    _found_params: ClassVar[list[tuple[str, luigi.Parameter]]]
+
     runs_as_command: ClassVar[bool] = False
     """Whether the process is a `luigi` command of ours, so that its task ids are never used again."""
 
@@ -80,6 +82,13 @@ class Stage(luigi.Task):
         super().__init__(*args, **kwargs)
         # Tasks of one run are its own on any scheduler: neither another run nor another data directory shares them.
         self.task_id = f"{self.task_id}_{RUN}"
+
+    @classmethod
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """The parameters, found once for each class: a run of a few days asks thousands of times."""
+        if "_found_params" not in vars(cls):
+            cls._found_params = super().get_params()
+        return cls._found_params
 
     # What a stage says of itself
 

@@ -115,13 +115,15 @@ def test_outage_is_told_while_it_lasts_and_ends_with_its_cause(tmp_path: Path) -
     assert "Traceback" not in outcome.text
 
 
-def test_redistribution_moves_credit_of_the_embedded_model_and_of_the_api_alike(shop: Workplace, api: Api) -> None:
+def test_redistribution_moves_credit_of_the_embedded_model_and_of_the_api_alike(
+    reported_shop: Workplace, api: Api
+) -> None:
+    shop = reported_shop
     rule = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Direct Traffic"]}
     moved = shop.folder / "moved.json"
     moved.write_text(json.dumps(dict.fromkeys(("initializer", "holder", "closer"), rule)))
     shares = "SELECT conv_id, session_id, ihc FROM attribution_customer_journey ORDER BY 1, 2"
 
-    shop.report(SHOP_INTERVAL).succeeded()
     plain = query(shop.database, shares)
     shop.report(SHOP_INTERVAL, IHC_REDISTRIBUTION="moved.json", STORE="replace").succeeded()
     embedded = query(shop.database, shares)
