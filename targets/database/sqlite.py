@@ -104,6 +104,8 @@ class SqliteDatabase:
             yield
         except adbc_driver_manager.Error as error:
             reason = str(error).splitlines()[0].rpartition("[SQLite] ")[2]
+            if "readonly database" in reason:
+                reason += "; set RESULTS_DATABASE_URL to a database that can be written, or allow writing to this one"
             raise DatabaseError(f"the database {self.path}: {reason}") from error
 
 

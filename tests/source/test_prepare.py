@@ -20,7 +20,6 @@ from pipeline.source.source import Source
 from targets.errors import UnwritableTargetError
 from targets.files import LocalFiles
 
-
 OTHER = replace(DEFAULT, session_costs=None, origin="mapping.toml")
 
 
