@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import sys
+import zoneinfo
 from collections.abc import Sequence
 
 import luigi
@@ -57,7 +58,7 @@ class ExplainConversion(CreditOptions):
         day, parameters = self._finished_day(), self.choice.parameters
         journeys, credit = (self.clone(stage, date_interval=day) for stage in (Journeys, Attribution))
         journey, shares = (stage.target(day.date_a).read() for stage in (journeys, credit))
-        user = find_user(self.places.source(), self._conversion.user_id)
+        user = find_user(self.source, self._conversion.user_id)
         rules = Rules(self.lookback_days, self.max_sessions, self.after_previous_conversion)
         sessions = explain(self._conversion, user, journey, shares, rules, parameters)
         sys.stdout.write(render(self._conversion, sessions, self.model, parameters))
@@ -70,10 +71,10 @@ class ExplainConversion(CreditOptions):
 
     @functools.cached_property
     def _conversion(self) -> Conversion:
-        return find_conversion(self.places.source(), self.conv_id)
+        return find_conversion(self.source, self.conv_id)
 
     def _finished_day(self) -> Custom:
-        first = self._conversion.time.date()
+        first = self._conversion.time.astimezone(zoneinfo.ZoneInfo(self.report_timezone)).date()
         day = Custom(first, first + dt.timedelta(days=1))
-        refuse_unfinished(day)
+        refuse_unfinished(day, self.report_timezone)
         return day

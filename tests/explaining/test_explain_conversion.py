@@ -16,6 +16,7 @@ from pipeline.attribution.models import trained_parameters
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.errors import SourceError
 from pipeline.explaining.lookup import find_conversion, find_user
+from pipeline.source.source import Source
 from targets.database import open_database
 from targets.files import LocalFiles
 
@@ -90,19 +91,19 @@ def test_late_and_malformed_sessions_are_explained(reported_shop: Workplace) -> 
 )
 def test_what_cannot_be_explained_is_named(conv_id: str, message: str, tmp_path: Path) -> None:
     conversions = [
-        *[conversion("twice", "u", "2023-08-30 00:00:00")] * 2,
+        *(conversion("twice", "u", f"2023-08-30 00:00:0{second}") for second in (0, 1)),
         conversion("undated", "u", "yesterday 00:00:00"),
         conversion("nobody's", None, "2023-08-30 00:00:00"),
     ]
     path = write_database(tmp_path / "source.db", conversions=conversions)
     with pytest.raises(SourceError, match=message):
-        find_conversion(open_database(f"sqlite:///{path}"), conv_id)
+        find_conversion(Source(open_database(f"sqlite:///{path}")), conv_id)
 
 
 def test_costs_of_no_number_count_as_none(tmp_path: Path) -> None:
     sessions = [session(name, "u", f"2023-08-30 00:00:0{9 - place}") for place, name in enumerate("abc")]
     path = write_database(tmp_path / "source.db", sessions, costs=[("a", None), ("b", 2.5), ("another's", 9.0)])
-    user = find_user(open_database(f"sqlite:///{path}"), "u")
+    user = find_user(Source(open_database(f"sqlite:///{path}")), "u")
     assert [(each.session_id, each.cost) for each in user.sessions] == [("c", 0.0), ("b", 2.5), ("a", 0.0)]
 
 
