@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import SourceError
+from pipeline.source.channel_names import clean
 from pipeline.source.columns import Columns, time_columns
 from pipeline.source.source import Source, cost_queries
 from pipeline.source.times import Times
@@ -75,7 +76,7 @@ def find_user(source: Source, user_id: str) -> User:
         cost = _costs(source, connection, [row["session_id"] for row in sessions])
         conversions = _conversions(source, connection, "user_id", user_id)
     found = [
-        Session(row["session_id"], row["time"], row["channel_name"], cost.get(row["session_id"], 0.0))
+        Session(row["session_id"], row["time"], clean(row["channel_name"]), cost.get(row["session_id"], 0.0))
         for row in sessions
     ]
     times = [row["time"] for row in conversions if row["time"] is not None]

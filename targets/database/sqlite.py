@@ -109,6 +109,8 @@ class SqliteDatabase:
                 reason += (
                     f"; another program has held it for more than {_BUSY_TIMEOUT_MS / 1000:g} s: end it, run again"
                 )
+            if "readonly database" in reason:
+                reason += "; set RESULTS_DATABASE_URL to a database that can be written, or allow writing to this one"
             raise DatabaseError(f"the database {self.path}: {reason}") from error
 
 

@@ -59,6 +59,10 @@ def test_the_report_is_of_the_companys_tables_and_days(place: Workplace) -> None
     rows = {(row["channel_name"], row["date"]): float(row["ihc"]) for row in report(place, INTERVAL)}
     assert rows[("google / cpc", "2024-07-02")] == 0.5  # at 0:10 in Berlin, 22:10 of the day before in UTC
     assert rows[("google / cpc", "2024-07-01")] == 0.5
+    explain = ("luigi", "--module", "pipeline", "ExplainConversion", "--conv-id", "7", "--local-scheduler")
+    told = place.start(*explain, REPORT_TIMEZONE="Europe/Berlin").end().succeeded().output
+    assert "google / cpc" in told
+    assert "100.5" in told
     assert ("mail / letter", "2024-07-02") not in rows or rows["mail / letter", "2024-07-02"] == 0.0
 
 

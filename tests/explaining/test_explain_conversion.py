@@ -91,7 +91,7 @@ def test_late_and_malformed_sessions_are_explained(reported_shop: Workplace) -> 
 )
 def test_what_cannot_be_explained_is_named(conv_id: str, message: str, tmp_path: Path) -> None:
     conversions = [
-        *[conversion("twice", "u", "2023-08-30 00:00:00")] * 2,
+        *(conversion("twice", "u", f"2023-08-30 00:00:0{second}") for second in (0, 1)),
         conversion("undated", "u", "yesterday 00:00:00"),
         conversion("nobody's", None, "2023-08-30 00:00:00"),
     ]

@@ -158,7 +158,7 @@ def test_any_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
 
 def test_a_read_only_database_is_not_written(path: Path) -> None:
     before = path.read_bytes()
-    with pytest.raises(DatabaseError, match="readonly"):
+    with pytest.raises(DatabaseError, match="readonly database; set RESULTS_DATABASE_URL to"):
         add(open_file(path, read_only=True), "no")
     assert path.read_bytes() == before
 
