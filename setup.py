@@ -58,6 +58,7 @@ setup(
             "ihc-sandbox=pipeline.ihc_sandbox:main",
             "attribution-sample=pipeline.sample.command:main",
             "attribution-answers=pipeline.ihc_api.answers_command:main",
+            "attribution-source=pipeline.source.command:main",
         ],
     },
     classifiers=[

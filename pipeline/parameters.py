@@ -67,14 +67,16 @@ class PlacesParameter(luigi.Parameter):
 
 
 class HiddenParameter(luigi.Parameter):
-    """A parameter for the tasks among themselves: neither an option, nor shown on the dashboard."""
+    """A parameter for the tasks among themselves: no option, and on the dashboard only where it tells tasks apart."""
 
     def __init__(self, default: Any, *, significant: bool = False) -> None:  # noqa: ANN401 - as the task needs
         super().__init__(
             default=default,
             positional=False,
             significant=significant,
-            visibility=ParameterVisibility.PRIVATE,
+            visibility=ParameterVisibility.PUBLIC
+            if significant
+            else ParameterVisibility.PRIVATE,  # as task ids need it
             description=argparse.SUPPRESS,
         )
 

@@ -24,9 +24,16 @@ def parser_builder(
     build: Callable[..., argparse.ArgumentParser], arguments: Sequence[str], tasks_to_list: Iterable[Any]
 ) -> Callable[..., argparse.ArgumentParser]:
     """Luigi's `build` with the tasks in its help, and with one line and the exit code for what is wrong."""
+    built: dict[tuple[object, ...], argparse.ArgumentParser] = {}
 
-    def build_parser(*positional: Any, **named: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - Luigi's arguments
-        parser = build(*positional, **named)
+    def build_parser(**named: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - Luigi's arguments
+        key = (len(Register._reg), *named.items())  # noqa: SLF001 - how many tasks are known
+        if key not in built:  # Luigi asks nine times
+            built[key] = build_anew(**named)
+        return built[key]
+
+    def build_anew(**named: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - Luigi's arguments
+        parser = build(**named)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.epilog = _list_tasks(tasks_to_list)
         parser.error = _refuse_option  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
@@ -90,12 +91,18 @@ def build_journeys(
         raise JourneyError(f"the journeys cannot be built: {str(error).splitlines()[0]}") from error
 
 
+def journeys_in(rows: pa.Table) -> int:
+    """How many journeys there are in rows of `JOURNEYS`."""
+    count: int = pc.sum(pc.equal(rows["position"], 0), min_count=0).as_py()
+    return count
+
+
 def _day_of(column: str, days: Sequence[dt.date], zone: str) -> str:
     """The expression of the day of a time, as a number that rises with the days; each time is of one of `days`."""
     if zone == UTC:
         return f"floor({column} / 86400)"
     begins = ", ".join(str(day_begins(day, zone)) for day in days)
-    return f"len(list_filter([{begins}], begins -> begins <= {column}))"
+    return f"len(list_filter([{begins}], lambda begins: begins <= {column}))"
 
 
 def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date], zone: str) -> Iterator[tuple[dt.date, pa.Table]]:

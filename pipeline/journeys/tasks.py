@@ -8,7 +8,8 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from pipeline.days import days_between, reaching_back
-from pipeline.journeys.build import build_journeys
+from pipeline.journeys.build import build_journeys, journeys_in
+from pipeline.journeys.doubts import doubts_about_ids
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.dated import first_session_day, history_start
@@ -113,7 +114,7 @@ class Journeys(JourneySettings):
         days = sorted(day for day in stale if isinstance(day, dt.date))
         reached = [day for day in self.reached(Sessions).days if self._window(days[0])[0] <= day <= days[-1]]
         sessions, conversions = self.reached(Sessions), self._conversions()
-        rows = 0
+        rows = attributed = 0
         with sql_session(self.files, self.memory_limit) as connection:
             made = build_journeys(
                 connection,
@@ -128,7 +129,10 @@ class Journeys(JourneySettings):
             for number, (day, journeys) in enumerate(made, start=1):
                 self.target(day).write(journeys, stale[day])
                 rows += journeys.num_rows
+                attributed += journeys_in(journeys)
                 self.progress(number, len(days))
+            for doubt in doubts_about_ids(connection, attributed):
+                self.warn(doubt)
         return counted(len(days), rows)
 
     def _conversions(self) -> Any:  # noqa: ANN401 - Conversions

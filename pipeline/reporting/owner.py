@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from targets.files import Files
 from targets.table import SLICES, Origin
 
 _LONGEST_VALUE = 60
+_DIGEST = re.compile("[0-9a-f]{32,}")
 _OWNER = pa.schema([(name, pa.string()) for name in ("model", "settings", "described")])
 _PRESENT = f"SELECT model, settings, described FROM {OWNERS} WHERE is_present = 1"
 _OF_EARLIER_VERSION = f"""
@@ -32,7 +34,7 @@ _DAYS_OF_OTHERS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}
 _SLICE = pa.schema([("slice", pa.string())])
 _HOLD = pa.schema([("hold", pa.int64())])
 _EMPTY = tuple(f"DELETE FROM {table}" for table in (ATTRIBUTION, CHANNELS, CONVERSION_DAYS, CHANNEL_CREDIT, SLICES))
-_NAMES = {"parameters": "parameters (trained anew)", "version": "version of the model"}
+_DIGESTS = {"parameters": "trained parameters", "version": "version of the model"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Claim:
             return None
         days = connection.query(_DAYS_OF, owner.origin.settings, schema=_SLICE)["slice"].to_pylist()
         held = f" ({len(days)} days, {days[0]} to {days[-1]})" if days else ""
+        held = f" (1 day, {days[0]})" if len(days) == 1 else held
         return (
             f"the result tables in {self.database} are of {owner.origin.model}{held}, and this run differs: "
             f"{difference(owner, self.mine)}; they have one owner, so choose STORE=false (a trial that writes files "
@@ -112,7 +115,7 @@ class Claim:
         With `replace`, days of other owners are emptied out with all others, after a copy to `<DATA_DIR>/replaced/`.
         """
         if reason := self.refusal(connection):
-            raise OwnerChangedError(f"another run was faster: {reason}")
+            raise OwnerChangedError(f"meanwhile another run has stored: {reason}")
         owner = owner_of(connection)
         if owner is not None and self._replaces(connection):
             keep_copy(connection, self.files, owner.origin, owner.described)
@@ -150,19 +153,24 @@ def difference(owner: Owner, mine: Owner) -> str:
     """The settings that differ, with both values, in words."""
     if not owner.described:
         return f"an earlier version has stored them as {owner.origin.model}, and has not noted its settings"
-    theirs, ours = dict(owner.described), dict(mine.described)
+    theirs, ours = dict(owner.described), json.loads(json.dumps(dict(mine.described)))
     names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if "model" in names:  # another model has other options
+        names = [name for name in names if name in theirs and name in ours]
     # A digest says nothing where what it is of is named.
-    if len(names) > 1:
-        names = [name for name in names if name not in ("parameters", "version")] or names
+    names = [name for name in names if name not in _DIGESTS] or names
     names.sort(key=lambda name: (name != "model", name))
+    shown = {name: (_shown(theirs.get(name)), _shown(ours.get(name))) for name in names}
     return ", ".join(
-        f"{_NAMES.get(name, name)} {_shown(theirs.get(name))} there, {_shown(ours.get(name))} here" for name in names
+        f"{_DIGESTS.get(name, name)} {before} there, {now if now != before else 'another'} here"
+        for name, (before, now) in shown.items()
     )
 
 
 def _shown(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value[:8]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

@@ -31,7 +31,8 @@ def keep_copy(connection: Connection, files: Files, origin: Origin, described: M
     contents: the same tables give the same folder, others one of their own. Returns its name. Raises `TargetError`.
     """
     days = connection.query(_DAYS, schema=_DAY).to_pylist()
-    owner = {"model": origin.model, "settings": origin.settings, "described": dict(described), "days": days}
+    named = {name: value for name, value in described.items() if name != "endpoint"}  # no file holds a host
+    owner = {"model": origin.model, "settings": origin.settings, "described": named, "days": days}
     text = json.dumps(owner, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
     digest = hashlib.sha256(text)
     with files.scratch() as scratch:

@@ -78,6 +78,12 @@ def choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def store(value: str) -> str:
+    """What becomes of the result tables; a task's parameter may be True or False."""
+    words = {"yes": "true", "1": "true", "no": "false", "0": "false"}
+    return choice("true", "false", "continue", "replace")(words.get(value.lower(), value.lower()))
+
+
 def memory(value: str) -> str:
     """An amount of memory, such as 1GB."""
     if not re.fullmatch(r"\d+(\.\d+)? ?([KMGT]i?B|B)", value, re.IGNORECASE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.settings.declare import manner, setting
+from pipeline.settings import parsers
 from pipeline.settings.parsers import boolean, choice, memory, number, whole
 
 
@@ -15,7 +16,7 @@ class RunSettings:
     store: str = setting(
         "run",
         "store",
-        choice("true", "false", "continue", "replace"),
+        parsers.store,
         "true",
         "STORE",
         "whether the result tables become this run's: true (if they are its own), false (a trial: files alone), "

@@ -11,9 +11,9 @@ _SHOWN = 3
 
 
 def clean(name: str) -> str:
-    """The name without surrounding blanks (spaces of any kind, not line ends or tabs), in Unicode's form NFC.
+    r"""The name without surrounding blanks (spaces of any kind, not line ends or tabs), in Unicode's form NFC.
 
-    >>> clean(" Größe\\u00a0")
+    >>> clean(" Größe\u00a0")
     'Größe'
     """
     start, end = 0, len(name)
@@ -51,9 +51,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 def joining(groups: list[list[str]], expression: str) -> str:
     """The expression of a mapping that joins each group under its first name."""
-    whens = [
-        f"WHEN {_quoted(name)} THEN {_quoted(group[0])}" for group in groups[:_SHOWN] for name in group[1:]
-    ]
+    whens = [f"WHEN {_quoted(name)} THEN {_quoted(group[0])}" for group in groups[:_SHOWN] for name in group[1:]]
     return f"CASE {expression} {' '.join(whens)} ELSE {expression} END"
 
 

@@ -132,13 +132,13 @@ def not_finite(rows: pa.Table, name: str) -> dict[str, Mask]:
     return {f"{name} is not a number": ~np.isfinite(rows[name].to_numpy())}
 
 
-def another_currency(rows: pa.Table, currency: str) -> dict[str, Mask]:
-    """The rule that amounts are in the one currency."""
+def another_currency(rows: pa.Table, currency: str, column_name: str, amount: str) -> dict[str, Mask]:
+    """The rule that amounts are in the one currency; messages show the expressions of currency and amount."""
     column = rows["currency"].combine_chunks().dictionary_encode()
     codes = column.indices.to_numpy(zero_copy_only=False)
     return {
-        f"currency is {value!r}, not {currency}: convert it in SOURCE_MAPPING, as revenue = \"CASE currency WHEN "
-        f"{value!r} THEN revenue * <rate> ELSE revenue END\", and leave the key currency out": codes == code
+        f'currency is {value!r}, not {currency}: convert it in SOURCE_MAPPING, as revenue = "CASE {column_name} WHEN '
+        f'{value!r} THEN {amount} * <rate> ELSE {amount} END", and leave the key currency out': codes == code
         for code, value in enumerate(column.dictionary.to_pylist())
         if value.strip().upper() != currency
     }

@@ -166,7 +166,9 @@ def undated_remedy(source: Source, name: str, values: Mapping[str, int]) -> str:
 
 def _scan(
     source: Source, of_input: _Input, where: str = ""
-) -> Iterator[tuple[pa.Array, np.ndarray[tuple[int], np.dtype[np.datetime64]], np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+) -> Iterator[
+    tuple[pa.Array, np.ndarray[tuple[int], np.dtype[np.datetime64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
+]:
     """Of each batch the values that decide the day, the days, NaT without one, and the amounts."""
     times = of_input.times
     with source.connect() as connection, connection.stream(of_input.sql(source, where)) as batches:

@@ -31,9 +31,10 @@ class Doubts:
     def look_at(self, extract: Extract) -> None:
         """Take note of a day."""
         rows = extract.rows
+        section = "sessions" if "session_id" in rows.column_names else "conversions"
         for name in ("session_id", "conv_id", "user_id", "channel_name"):
             if name in rows.column_names and (found := _with_blanks(rows[name])):
-                key = name if name in {"session_id", "conv_id"} else f"{name} of {self._input(rows)}"
+                key = f"{name} of {section}"
                 count, example = self._blank.get(key, (0, found[1]))
                 self._blank[key] = (count + found[0], example)
         if "channel_name" in rows.column_names:
@@ -59,10 +60,11 @@ class Doubts:
             )
         for key, (count, example) in sorted(self._blank.items()):
             name = key.partition(" ")[0]
+            expression = self._expression(key)
+            trimmed = f"trim({expression}, char(9, 10, 13, 32))"
             yield (
                 f"{key} begins or ends with a blank or line end in {count:,} rows, such as {example!r}: it is another "
-                f'one than {example.strip()!r}; if it should not be, write {name} = "trim({name}, char(9, 10, 13, 32))" '
-                "in SOURCE_MAPPING"
+                f'one than {example.strip()!r}; if it should not be, write {name} = "{trimmed}" in SOURCE_MAPPING'
             )
         if groups := alike(self._channels):
             shown = "; ".join(", ".join(map(repr, group)) for group in groups[:_SHOWN])
@@ -92,14 +94,14 @@ class Doubts:
             found = pc.unique(connection.query(sql)["currency"].cast(pa.string())).to_pylist()
         if others := sorted({value for value in found if value.strip().upper() != self._source.currency}):
             yield (
-                f"{conversions.table} has a column currency with {', '.join(map(repr, others[:_SHOWN]))}, and all revenues "
-                f'are taken for {self._source.currency}: write currency = "currency" in [conversions] of SOURCE_MAPPING, '
-                'and convert there, revenue = "CASE currency WHEN ... END"'
+                f"{conversions.table} has a column currency with {', '.join(map(repr, others[:_SHOWN]))}, and all "
+                f"revenues are taken for {self._source.currency}: convert them in [conversions] of SOURCE_MAPPING, "
+                'revenue = "CASE currency WHEN ... THEN ... END", or write currency = "currency" to have them refused'
             )
 
-    @staticmethod
-    def _input(rows: pa.Table) -> str:
-        return "sessions" if "session_id" in rows.column_names else "conversions"
+    def _expression(self, key: str) -> str:
+        name, _, section = key.partition(" of ")
+        return str(getattr(self._source.mapping.inputs()[section], name))
 
 
 def _with_blanks(column: pa.ChunkedArray) -> tuple[int, str] | None:

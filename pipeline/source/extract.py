@@ -95,9 +95,7 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
     return Extract(rows.select(SESSIONS.names).cast(SESSIONS), {"session_sources": rejects}, counts)
 
 
-def check_conversions(
-    source: Source, day: dt.date, batches: list[pa.RecordBatch], firsts: FirstConversions
-) -> Extract:
+def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch], firsts: FirstConversions) -> Extract:
     """The good conversions of a day (`CONVERSIONS`), in the source's order, and the bad ones; refunds are counted.
 
     Raises `SourceError`.
@@ -113,7 +111,7 @@ def check_conversions(
         checks.empty(raw, "user_id"),
         _malformed_time(raw, times),
         amount_rule(raw, "revenue"),
-        checks.another_currency(raw, source.currency) if "currency" in raw.column_names else {},
+        _another_currency(raw, source),
         checks.repeated(codes, "conv_id"),
     )
     good, rejects = checks.split(raw, rules, raw["revenue"].to_numpy())
@@ -168,6 +166,13 @@ def _without_duplicates(raw: pa.Table, name: str) -> tuple[pa.Table, NDArray[np.
     twice = int(pc.sum(raw["twice"], min_count=0).as_py()) if "twice" in raw.column_names else 0
     counts = {"source_rows": raw.num_rows, "duplicates": left_out, "repeated_hour": twice}
     return (raw.filter(pa.array(keep)), codes[keep], counts) if left_out else (raw, codes, counts)
+
+
+def _another_currency(raw: pa.Table, source: Source) -> dict[str, Mask]:
+    conversions = source.mapping.conversions
+    if conversions.currency is None:
+        return {}
+    return checks.another_currency(raw, source.currency, conversions.currency, conversions.revenue)
 
 
 def _malformed_time(raw: pa.Table, times: Times) -> dict[str, Mask]:

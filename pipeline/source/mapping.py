@@ -160,7 +160,9 @@ def read_mapping(document: Mapping[str, Any], origin: str) -> SourceMapping:
     for section in ("sessions", "conversions"):
         if section not in document:
             raise SettingsError(f"{origin}: there is no section [{section}]; add it")
-    read = {name: _input(kind, document[name], f"{origin}: [{name}]") for name, kind in SECTIONS.items() if name in document}
+    read = {
+        name: _input(kind, document[name], f"{origin}: [{name}]") for name, kind in SECTIONS.items() if name in document
+    }
     return SourceMapping(**read, origin=origin)  # type: ignore[arg-type] # each section has the kind of its field
 
 

@@ -51,7 +51,7 @@ def first_conversions(rows: pa.Table) -> FirstConversions:
     tied = np.flatnonzero((np.bincount(of_user) > 1)[of_user])
     first = np.ones(len(places), dtype=bool)
     best: dict[int, tuple[str, int]] = {}
-    for place, user, conv_id in zip(tied, of_user[tied], ids.take(pa.array(tied)).to_pylist(), strict=True):
+    for place, user, conv_id in zip(tied.tolist(), of_user[tied].tolist(), ids.take(tied).to_pylist(), strict=True):
         first[place] = False
         best[user] = min(best.get(user, (conv_id, place)), (conv_id, place))
     first[[place for _, place in best.values()]] = True

@@ -40,8 +40,8 @@ def belongs_to(files: Files, source: Source) -> bool:
         )
     if mapping != source.mapping.digest:
         raise SourceError(
-            f"{files.where('')} holds files that were made with another source mapping; set DATA_DIR to another folder, "
-            "or SOURCE_MAPPING to what it was"
+            f"{files.where('')} holds files that were made with another source mapping; set DATA_DIR to another "
+            "folder, or SOURCE_MAPPING to what it was"
         )
     if zone != source.zone:
         raise SourceError(

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 

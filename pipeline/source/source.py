@@ -105,7 +105,7 @@ def cost_queries(source: Source) -> list[str]:
 
 
 def channel_costs_query(source: Source) -> str | None:
-    """The query of spend that no session carries: date (as it is written), channel_name, cost, and currency if named."""
+    """The query of spend that no session carries: date_text (as written), channel_name, cost, currency where named."""
     if (costs := source.mapping.channel_costs) is None:
         return None
     columns = {

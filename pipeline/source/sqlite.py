@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 _TEXT = "ifnull(CAST({0} AS TEXT), '')"
 _DATE = f"CASE typeof({{0}}) WHEN 'blob' THEN quote({{0}}) ELSE {_TEXT} END"
-_TIME = f"CASE typeof({{0}}) WHEN 'real' THEN CAST(CAST({{0}} AS INTEGER) AS TEXT) {_DATE[len('CASE typeof({0}) '):]}"
+_TIME = f"CASE typeof({{0}}) WHEN 'real' THEN CAST(CAST({{0}} AS INTEGER) AS TEXT) {_DATE[len('CASE typeof({0}) ') :]}"
 _FLAG = (
     "CASE WHEN {0} IN (0, 1) THEN CAST({0} AS INTEGER) "
     "WHEN typeof({0}) = 'text' AND trim({0}) IN ('0', '1') THEN CAST({0} AS INTEGER) ELSE -1 END"
@@ -25,10 +25,9 @@ _AMOUNT = (
     f"WHEN {_WRITTEN_NUMBER} THEN CAST(trim({{0}}) AS REAL) ELSE -9e999 END"
 )
 _COST = _AMOUNT.replace("CASE", "CASE WHEN {0} IS NULL THEN 0.0", 1)
-_KIND = "typeof({0})"
-FORMS = {"text": _TEXT, "date": _DATE, "time": _TIME, "flag": _FLAG, "amount": _AMOUNT, "cost": _COST, "kind": _KIND}
-"""How a value is selected: as text; as text that shows what is no text; the same without fractions; 0, 1 or -1; a number or -infinity; the same
-with 0 for NULL; the name of its type."""
+FORMS = {"text": _TEXT, "date": _DATE, "time": _TIME, "flag": _FLAG, "amount": _AMOUNT, "cost": _COST}
+"""How a value is selected: as text; as text that shows what is no text; the same without fractions; 0, 1 or -1; a
+number or -infinity; the same with 0 for NULL."""
 
 Columns = Mapping[str, tuple[str, str]]
 """Of each column its form and its expression."""
@@ -73,14 +72,12 @@ def is_text(column: str) -> str:
     return f"typeof({column}) = 'text'"
 
 
-def examples_of(columns: Columns, table: str, count: int) -> str:
-    """The first rows."""
-    return select(columns, table, limit=count)
-
-
 def first_date_after(column: str, expression: str, table: str) -> str:
     """The first text of a column that comes after a parameter, empty without any."""
-    return f"SELECT ifnull(min({column}), '') AS {column} FROM (SELECT {expression} AS {column} FROM {table}) WHERE {column} > ? AND {is_text(column)}"
+    return (
+        f"SELECT ifnull(min({column}), '') AS {column} FROM (SELECT {expression} AS {column} FROM {table}) "
+        f"WHERE {column} > ? AND {is_text(column)}"
+    )
 
 
 def some_ids(expression: str, table: str) -> str:

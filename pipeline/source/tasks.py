@@ -12,9 +12,9 @@ import pyarrow as pa
 from pipeline import result_tables
 from pipeline.parameters import setting
 from pipeline.source import prepare
+from pipeline.source.check_source import check_source
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import cost_notes, sum_channel_costs
-from pipeline.source.check_source import check_source
 from pipeline.source.dated import undated_rows
 from pipeline.source.doubts import Doubts
 from pipeline.source.extract import (
@@ -223,6 +223,11 @@ class Conversions(ScannedDays):
 
     version = 4
     folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
+
+    def settings(self) -> Mapping[str, Any]:
+        """What a negative revenue is, and which currency is a good row's where the source names one."""
+        named = self.source.mapping.conversions.currency is not None
+        return {"refunds": self.refunds, **({"currency": self.currency} if named else {})}
 
     def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
         """The raw conversions of each day."""

@@ -59,10 +59,19 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
         for number in range(200)
     ]
     earlier = [
-        {"conv_id": f"e{number}", "user_id": f"u{number % 8}", "conv_time": moment(), "revenue": 1.0, "new_customer": True}
+        {
+            "conv_id": f"e{number}",
+            "user_id": f"u{number % 8}",
+            "conv_time": moment(),
+            "revenue": 1.0,
+            "new_customer": True,
+        }
         for number in range(12)
     ]
-    today = [{"conv_id": f"c{user}", "user_id": f"u{user}", "conv_time": end, "revenue": 10.0, "new_customer": False} for user in range(8)]
+    today = [
+        {"conv_id": f"c{user}", "user_id": f"u{user}", "conv_time": end, "revenue": 10.0, "new_customer": False}
+        for user in range(8)
+    ]
     files = LocalFiles(tmp_path_factory.mktemp("history"))
 
     def written(name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> str:

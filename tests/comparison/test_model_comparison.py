@@ -88,7 +88,7 @@ def compared_shop(tmp_path: Path, compared: Workplace) -> Workplace:
 def test_ties_with_the_report_of_each_model_run_on_its_own(
     compared: Workplace, reported_shop: Workplace, model: str
 ) -> None:
-    reported_shop.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model).succeeded()
+    reported_shop.report(SHOP_INTERVAL, ATTRIBUTION_MODEL=model, STORE="replace").succeeded()
     report = reported_shop.report_file(SHOP_INTERVAL, model=model)
     rows = [row for row in read(comparison_file(compared, "models.csv")) if row["model"] == model]
     figures = {
@@ -191,7 +191,8 @@ def test_the_windows_are_those_of_reports_with_that_look_back(reported_shop: Wor
     assert sum(found.values()) == pytest.approx(sum(expected.values()))
     assert any(float(row["share_difference"]) for row in without_limit)
     # the files of the run's own window were not touched by the others
-    assert "Journeys" not in reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded().kinds_built
+    outcome = reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1", STORE="continue").succeeded()
+    assert "Journeys" not in outcome.kinds_built
 
 
 def test_the_api_beside_embedded_models_is_asked_once_and_for_no_other_window(

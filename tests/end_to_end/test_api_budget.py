@@ -123,9 +123,9 @@ def test_redistribution_moves_credit_of_the_embedded_model_and_of_the_api_alike(
 
     shop.report(SHOP_INTERVAL).succeeded()
     plain = query(shop.database, shares)
-    shop.report(SHOP_INTERVAL, IHC_REDISTRIBUTION="moved.json").succeeded()
+    shop.report(SHOP_INTERVAL, IHC_REDISTRIBUTION="moved.json", STORE="replace").succeeded()
     embedded = query(shop.database, shares)
-    shop.report(SHOP_INTERVAL, **asking(api, IHC_REDISTRIBUTION="moved.json")).succeeded()
+    shop.report(SHOP_INTERVAL, **asking(api, IHC_REDISTRIBUTION="moved.json", STORE="replace")).succeeded()
     asked = query(shop.database, shares)
 
     assert embedded != plain

@@ -46,7 +46,7 @@ def kept_answers(place: Workplace) -> int:
 
 
 def test_api_gives_the_credit_of_the_embedded_model(reported_shop: Workplace, undisturbed: Workplace, api: Api) -> None:
-    reported_shop.report(SHOP_INTERVAL, **asking(api)).succeeded()
+    reported_shop.report(SHOP_INTERVAL, **asking(api), STORE="replace").succeeded()
     assert credit(reported_shop) == pytest.approx(credit(undisturbed), rel=0, abs=0.0002)
     sums = query(reported_shop.database, "SELECT sum(ihc) FROM attribution_customer_journey GROUP BY conv_id")
     assert [total for (total,) in sums] == pytest.approx([1] * len(sums), rel=0, abs=1e-9)
@@ -80,7 +80,7 @@ def test_long_journey_is_cut_alike_for_every_model_and_fits_a_request(tmp_path: 
     for most, models in ((3000, ["ihc-api"]), (200, ["ihc-api", "linear"])):
         with sandbox("--max-sessions", str(most), key=CANARY) as api:
             for model in models:
-                settings = asking(api, MAX_SESSIONS=str(most)) | {"ATTRIBUTION_MODEL": model}
+                settings = asking(api, MAX_SESSIONS=str(most), STORE="replace") | {"ATTRIBUTION_MODEL": model}
                 place.report(day, **settings).succeeded()
                 books = place.books(day, model)
                 assert books["sessions_truncated"] == 3500 - most

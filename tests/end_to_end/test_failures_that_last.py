@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from support.comparing import contents, has_results, result_tables
+from support.comparing import contents, has_results, query, result_tables
 from support.databases import SHOP_INTERVAL, change
 from support.running import LOCAL, Outcome, Workplace
 from support.servers import luigid
@@ -133,12 +133,12 @@ def test_two_models_at_once_end_on_one_luigid(shop: Workplace, tmp_path: Path) -
         shop.scheduler = server.options
         runs = [shop.start_report(SHOP_INTERVAL, "--model", model) for model in ("linear", "last-touch")]
         outcomes = [run.end() for run in runs]
-    # the result tables hold one model: the other run may find its days replaced, and says so
-    assert 0 in [outcome.code for outcome in outcomes]
-    for outcome in outcomes:
-        assert outcome.code in (0, TASK_FAILED)
-        assert "Traceback" not in outcome.text
-        assert outcome.code == 0 or "run" in outcome.errors[-1]
+    # the result tables have one owner: who comes second is refused, at the start or when it would store
+    won, lost = sorted(outcomes, key=lambda outcome: outcome.code)
+    assert (won.code, lost.code in (TASK_FAILED, WRONG)) == (0, True)
+    assert "Traceback" not in won.text + lost.text
+    assert all(way in lost.errors[-1] for way in ("model", "STORE=false", "STORE=continue", "STORE=replace"))
+    assert query(shop.database, "SELECT count(DISTINCT model) FROM pipeline_slices") == [(1,)]
 
 
 def test_a_lock_that_is_held_too_long_names_its_holder(shop: Workplace, undisturbed: Workplace) -> None:

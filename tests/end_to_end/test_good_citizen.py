@@ -14,7 +14,7 @@ from support.comparing import contents, query, read_report
 from support.databases import SHOP_INTERVAL, change
 from support.running import REPOSITORY, Outcome, Workplace
 
-from pipeline import ChannelCredit, ModelComparison, Report
+from pipeline import ModelComparison, Report
 from pipeline.attribution.models import trained_parameters
 from pipeline.stage import IntervalStage
 from targets.files import LocalFiles
@@ -67,15 +67,15 @@ def reports(place: Workplace) -> list[str]:
 
 
 class All(luigi.WrapperTask):
-    """What a user writes to have several things made; the result tables hold one model, so one has reports."""
+    """What a user writes to have several things made; the result tables have one owner, and the others are trials."""
 
     def requires(self) -> list[IntervalStage]:
         return [
             Report(date_interval="2023-08-30", model="last-touch", lookback_days=1),
             Report(date_interval=dt.date(2023, 8, 31), model="last-touch", lookback_days=1),
-            ChannelCredit(date_interval=SHOP_INTERVAL, model="linear"),
-            ChannelCredit(date_interval=SHOP_INTERVAL, model="last-touch"),
-            ChannelCredit(date_interval="2023-08-30-2023-09-01", model="linear", lookback_days=2),
+            Report(date_interval=SHOP_INTERVAL, model="linear", store=False),
+            Report(date_interval=SHOP_INTERVAL, model="last-touch", store="false"),
+            Report(date_interval="2023-08-30-2023-09-01", model="linear", lookback_days=2, store="false"),
         ]
 
 
@@ -133,6 +133,7 @@ def test_two_models_intervals_and_look_backs_under_one_wrapper(
 
     assert luigi.build([All()], local_scheduler=True, log_level="CRITICAL", workers=workers)
     together = made()
+    assert all(task.complete() for task in All().requires())
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "alone"))
     monkeypatch.setenv("RESULTS_DATABASE_URL", f"sqlite:///{tmp_path}/alone.db")
     assert all(build(task) for task in All().requires())
@@ -144,6 +145,7 @@ def test_each_build_has_the_settings_of_its_time(
     shop: Workplace, build: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = {}
+    monkeypatch.setenv("STORE", "replace")
     for settings in ({}, {"SESSION_LOWER_LIMIT_DATE": "1"}, {"MAX_SESSIONS": "1"}, {}):
         for name in ("SESSION_LOWER_LIMIT_DATE", "MAX_SESSIONS"):
             monkeypatch.delenv(name, raising=False)
@@ -160,6 +162,7 @@ def test_each_build_has_the_parameters_that_are_trained_by_then(
     shop: Workplace, build: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONV_TYPE_ID", "shop")
+    monkeypatch.setenv("STORE", "replace")
     found = []
     for gap in (52.7, 1.0):
         document = json.loads((REPOSITORY / "pipeline" / "attribution" / "models" / "ihc_default.json").read_bytes())

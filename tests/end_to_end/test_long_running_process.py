@@ -27,6 +27,7 @@ with sqlite3.connect(sys.argv[2]) as database:
     database.execute("INSERT INTO session_costs VALUES ('s2', 40.0)")
 database.close()
 os.environ["ATTRIBUTION_MODEL"] = "last-touch"
+os.environ["STORE"] = "continue"
 report(2)
 """
 

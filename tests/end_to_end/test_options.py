@@ -32,11 +32,18 @@ REDISTRIBUTION = {
     "holder": {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Referral"]}
 }
 
+SOURCE = {
+    "currency": "USD",
+    "refunds": "list",
+    "report_timezone": "Europe/Berlin",
+}
 JOURNEYS = {
+    **SOURCE,
     "after_previous_conversion": "true",
     "bad_rows": "set-aside",
     "lookback_days": "1",
     "max_sessions": "1",
+    "store": "false",
 }
 MODELS = {
     "conv_type_id": "shop",
@@ -108,22 +115,27 @@ class Tried:
     others: tuple[str, ...] = ("date_interval",)
 
 
-NO_BAD_ROWS = {"bad_rows": "the shop has none"}
+NO_BAD_ROWS = {
+    "bad_rows": "the shop has none",
+    "currency": "the shop names none",
+    "refunds": "the shop has none",
+}
+NO_TABLES = {"store": "it stores nothing"}
 NO_MATTER_OF_CREDIT = {"max_customer_journeys": "the credit of a journey does not depend on its request"}
 TASKS = {
     "Report": Tried(
         {**JOURNEYS, **MODELS, **WRITING, **RUNNING, **ASKING, "max_rejected_share": "0.5"},
         {**NO_BAD_ROWS, "max_rejected_share": "nothing is rejected", "dead_feed": "every feed of these days is alive"},
-        others=("date_interval", "refresh"),
+        others=("date_interval", "refresh", "trial"),
     ),
     "ModelComparison": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT},
         arguments=(*INTERVAL, "--models", "linear"),
-        others=("date_interval", "models", "refresh"),
+        others=("date_interval", "models", "refresh", "trial"),
     ),
-    "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, NO_BAD_ROWS),
-    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, NO_BAD_ROWS),
+    "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, {**NO_BAD_ROWS, **NO_TABLES}),
+    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, {**NO_BAD_ROWS, **NO_TABLES}),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {
@@ -131,13 +143,13 @@ TASKS = {
             **{name: "no matter of the API" for name, model in READ_BY.items() if model not in (IHC_API, IHC_LOCAL)},
             "excluded_channels": "no matter of the API",
         },
-        others=("date_interval", "refresh"),
+        others=("date_interval", "refresh", "trial"),
     ),
     "ExplainConversion": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
-        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT},
+        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT, **NO_TABLES},
         arguments=(),
-        others=("conv_id", "full", "refresh"),
+        others=("conv_id", "full", "refresh", "trial"),
     ),
 }
 CASES = [(task, name) for task, tried in TASKS.items() for name in tried.values]
@@ -261,7 +273,13 @@ def test_an_option_makes_the_same_task_as_its_variable(bench: Bench, api: Api, t
     assert {given for given, text in by_option.items() if text != by_default[given]} == {name}
 
 
-@pytest.mark.parametrize(("task", "name"), [case for case in CASES if case[1] not in {*RUNNING, *ASKING}])
+OF_ANOTHER_DIRECTORY = {"report_timezone"}
+"""Options that the shop's data directory refuses."""
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [case for case in CASES if case[1] not in {*RUNNING, *ASKING, *OF_ANOTHER_DIRECTORY}]
+)
 def test_an_option_gives_the_same_bytes_as_its_variable(bench: Bench, api: Api, task: str, name: str) -> None:
     environment, value = environment_of(task, name, api), TASKS[task].values[name]
     command = command_of(task, name)

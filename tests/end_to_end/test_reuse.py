@@ -35,13 +35,13 @@ def test_look_back_rebuilds_journeys_and_what_follows_and_back(reported_shop: Wo
     extracts = {name: version for name, version in versions(reported_shop.files).items() if name.startswith(EXTRACTS)}
     rebuilt = {"Journeys", "Attribution", *OF_THE_CREDIT}
 
-    shorter = reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1").succeeded()
+    shorter = reported_shop.report(SHOP_INTERVAL, SESSION_LOWER_LIMIT_DATE="1", STORE="replace").succeeded()
     # the window reaches back to a day that was extracted already
     assert shorter.kinds_built == rebuilt
     assert contents(reported_shop.files) != files
 
     # journeys and credit of other settings are in other folders; tables and report hold one
-    back = reported_shop.report(SHOP_INTERVAL).succeeded()
+    back = reported_shop.report(SHOP_INTERVAL, STORE="replace").succeeded()
     assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable", "Report"}
     assert {name: content for name, content in contents(reported_shop.files).items() if name in files} == files
     assert result_tables(reported_shop.database) == tables
@@ -53,7 +53,7 @@ def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplac
     files, tables = contents(reported_shop.files), result_tables(reported_shop.database)
     before = versions(reported_shop.files)
 
-    other = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch").succeeded()
+    other = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch", "--store", "replace").succeeded()
     assert other.kinds_built == {"Attribution", *OF_THE_CREDIT}
     lasts = query(reported_shop.database, "SELECT count(*) FROM attribution_customer_journey WHERE ihc = 1.0")
     assert lasts == query(reported_shop.database, "SELECT count(DISTINCT conv_id) FROM attribution_customer_journey")
@@ -61,14 +61,14 @@ def test_model_rebuilds_credit_and_what_follows_and_back(reported_shop: Workplac
     assert {name: now[name] for name in before} == before
 
     # the files of the first model are still right, the tables hold one model
-    back = reported_shop.report(SHOP_INTERVAL).succeeded()
+    back = reported_shop.report(SHOP_INTERVAL, "--store", "replace").succeeded()
     assert back.kinds_built == {"StoredAttribution", "ChannelReportingTable"}
     assert {name: content for name, content in contents(reported_shop.files).items() if name in files} == files
     assert result_tables(reported_shop.database) == tables
 
 
-def test_tables_show_only_days_of_the_model_in_force(reported_shop: Workplace) -> None:
-    reported_shop.report("2023-08-30", "--model", "last-touch").succeeded()
+def test_replaced_tables_show_only_days_of_the_new_owner(reported_shop: Workplace) -> None:
+    reported_shop.report("2023-08-30", "--model", "last-touch", "--store", "replace").succeeded()
     report = reported_shop.report_file("2023-08-30-2023-08-31", model="last-touch")
     stored = query(reported_shop.database, "SELECT channel_name, date, cost, ihc FROM channel_reporting ORDER BY 1, 2")
     assert [tuple(map(str, row)) for row in stored] == [

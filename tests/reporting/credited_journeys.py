@@ -44,7 +44,13 @@ Orders = dict[str, Order]
 
 def conversions(orders: Orders) -> pa.Table:
     rows = [
-        {"conv_id": name, "user_id": "user", "conv_time": epoch(DAY) + 43_200, "revenue": order.revenue, "new_customer": True}
+        {
+            "conv_id": name,
+            "user_id": "user",
+            "conv_time": epoch(DAY) + 43_200,
+            "revenue": order.revenue,
+            "new_customer": True,
+        }
         for name, order in orders.items()
     ]
     return pa.Table.from_pylist(rows, schema=CONVERSIONS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from source_cases import source_at
@@ -12,10 +14,14 @@ from support.databases import Row, add_rows, change, conversion, write_database
 
 from pipeline.errors import SourceError
 from pipeline.source.check_source import check_source
+from pipeline.source.mapping import DEFAULT
 from pipeline.source.prepare import belongs_to, claim
 from pipeline.source.source import Source
 from targets.errors import UnwritableTargetError
 from targets.files import LocalFiles
+
+
+OTHER = replace(DEFAULT, session_costs=None, origin="mapping.toml")
 
 
 @pytest.fixture
@@ -46,7 +52,9 @@ class TestCheckSource:
     def test_a_missing_table_is_named(self, path: Path, source: Source, table: str) -> None:
         change(path, f"DROP TABLE {table}")
         remedy = {"session_costs": "an empty one will do: .*SOURCE_MAPPING to a mapping without costs"}
-        with pytest.raises(SourceError, match=rf"^{path} has no table {table}; {remedy.get(table, 'set DATABASE_URL')}"):
+        with pytest.raises(
+            SourceError, match=rf"^{path} has no table {table}; {remedy.get(table, 'set DATABASE_URL')}"
+        ):
             check_source(source)
 
     def test_missing_columns_are_named(self, path: Path, source: Source) -> None:
@@ -94,7 +102,7 @@ class TestClaim:
 
     def test_a_folder_of_another_source_is_refused(self, files: LocalFiles, tmp_path: Path, source: Source) -> None:
         claim(files, source)
-        other = source_at(tmp_path / 'other.db')
+        other = source_at(tmp_path / "other.db")
         message = (
             f"{files.root} holds files of {source.name}, not of {other.name}; set DATA_DIR to another folder "
             f"(if the database is the same, delete {record(files)})"
@@ -138,9 +146,7 @@ class TestKnowingADatabaseAgain:
         add_rows(path, conversions=orders(*map(str, range(100))))
         claim(files, source)
 
-    def test_another_database_at_the_same_path_is_refused(
-        self, files: LocalFiles, path: Path, source: Source
-    ) -> None:
+    def test_another_database_at_the_same_path_is_refused(self, files: LocalFiles, path: Path, source: Source) -> None:
         path.unlink()
         write_database(path, conversions=orders("x", "y"))
         message = (
@@ -183,6 +189,33 @@ class TestKnowingADatabaseAgain:
         change(path, "DELETE FROM conversions WHERE rowid > 1")
         add_rows(path, conversions=orders(*["0"] * 30))
         assert not belongs_to(files, source)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (
+            {},
+            {"zone": "Europe/Berlin"},
+            "holds days of the time zone UTC, not of Europe/Berlin; set DATA_DIR to another",
+        ),
+        (
+            {"zone": "Europe/Berlin"},
+            {},
+            "holds days of the time zone Europe/Berlin, not of UTC; set DATA_DIR to another",
+        ),
+        ({}, {"mapping": OTHER}, "holds files that were made with another source mapping; set DATA_DIR to another"),
+        ({"mapping": OTHER}, {}, "holds files that were made with another source mapping; set DATA_DIR to another"),
+    ],
+)
+def test_another_mapping_or_time_zone_is_another_folder(
+    files: LocalFiles, path: Path, before: dict[str, Any], now: dict[str, Any], message: str
+) -> None:
+    claim(files, source_at(path, **before))
+    assert belongs_to(files, source_at(path, **before))
+    for look in (belongs_to, claim):
+        with pytest.raises(SourceError, match=f"^{files.root} {message}"):
+            look(files, source_at(path, **now))
 
 
 def test_a_folder_of_an_earlier_version_learns_the_conversions(files: LocalFiles, path: Path, source: Source) -> None:

@@ -36,7 +36,7 @@ BAD_AMOUNTS = [None, -0.01, math.inf, -math.inf, "", "ten", "1,5", b"1"]
 
 
 def database(folder: Path, **rows: list[Row]) -> Source:
-    return source_at(write_database(folder / 'source.db', **rows))
+    return source_at(write_database(folder / "source.db", **rows))
 
 
 def changed(row: Row, columns: tuple[str, ...], **values: object) -> Row:
@@ -111,7 +111,9 @@ def test_bad_session_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_
 def test_bad_conversion_is_set_aside_with_its_reason(tmp_path: Path, row: Row, bad_id: str, reason: str) -> None:
     rows, rejects, _ = read_conversions(database(tmp_path, conversions=[row, GOOD_CONVERSION]), DAY)
     assert (rejects["conversions"].ids, rejects["conversions"].reasons) == ([bad_id], [reason])
-    assert rows.to_pylist() == [{"conv_id": "good", "user_id": "user", "conv_time": 1_693_569_600, "revenue": 12.5, "new_customer": True}]
+    assert rows.to_pylist() == [
+        {"conv_id": "good", "user_id": "user", "conv_time": 1_693_569_600, "revenue": 12.5, "new_customer": True}
+    ]
 
 
 @pytest.mark.parametrize("amount", [amount for amount in BAD_AMOUNTS if amount is not None])

@@ -116,13 +116,14 @@ def test_conversion_types_select_parameters_side_by_side(place: Workplace) -> No
     train(place, "other", "--training-seed", "2").succeeded()
     reports = {}
     for conv_type_id in ("default", "shop", "other"):
-        outcome = place.report(interval, CONV_TYPE_ID=conv_type_id).succeeded()
+        outcome = place.report(interval, CONV_TYPE_ID=conv_type_id, STORE="replace").succeeded()
         assert "Attribution" in outcome.kinds_built
         assert place.books(interval)["ihc"] == pytest.approx(place.books(interval)["attributed"])
         reports[conv_type_id] = place.report_file(interval).read_bytes()
     assert len({*reports.values()}) == 3
     train(place, "other", "--training-seed", "3").succeeded()  # trained anew, it makes the report anew
-    assert "Attribution" in place.report(interval, CONV_TYPE_ID="other").succeeded().kinds_built
+    outcome = place.report(interval, CONV_TYPE_ID="other", STORE="continue").succeeded()
+    assert "Attribution" in outcome.kinds_built
 
 
 def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -> None:

@@ -1,0 +1,140 @@
+"""A company's own tables: the mapping, its time zone, and what the command says of them."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.databases import add_rows, change, conversion, session, write_database
+from support.running import Workplace
+
+MAPPING = """
+[sessions]
+from = "visits"
+session_id = "visit_id"
+user_id = "customer"
+time = "started"
+timezone = "Europe/Berlin"
+channel_name = "source || ' / ' || medium"
+cost = "click_cost"
+[conversions]
+from = "(SELECT * FROM orders WHERE state = 'paid')"
+conv_id = "id"
+user_id = "customer"
+time = "paid_at"
+revenue = "cents / 100.0"
+"""
+INTERVAL = "2024-07-02-2024-07-03"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    place = Workplace(tmp_path, {"ATTRIBUTION_MODEL": "linear", "SOURCE_MAPPING": "mapping.toml"})
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    with closing(sqlite3.connect(place.database)) as database, database:
+        database.executescript(
+            """CREATE TABLE visits (visit_id INTEGER, customer TEXT, started TEXT, source TEXT, medium, click_cost);
+            CREATE TABLE orders (id INTEGER, customer TEXT, paid_at INTEGER, cents INTEGER, state TEXT);
+            INSERT INTO visits VALUES (1, 'a', '2024-07-02 00:10:00', 'google', 'cpc', 1.5),
+                                      (2, 'a', '2024-07-02 00:40:00', 'mail', 'letter', NULL),
+                                      (3, 'a', '2024-07-01 12:00:00', 'google', 'cpc', 0.5);
+            INSERT INTO orders VALUES (7, 'a', strftime('%s', '2024-07-01 22:30:00'), 10050, 'paid'),
+                                      (8, 'a', strftime('%s', '2024-07-01 22:30:00'), 99, 'open')"""
+        )
+    return place
+
+
+def report(place: Workplace, interval: str, model: str = "linear") -> list[dict[str, str]]:
+    with place.report_file(interval, model=model).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_is_of_the_companys_tables_and_days(place: Workplace) -> None:
+    place.report("2024-07-02", REPORT_TIMEZONE="Europe/Berlin").succeeded()
+    books = place.books(INTERVAL, "linear")
+    assert (books["conversions"], books["attributed"], books["revenue"]) == (1, 1, 100.5)
+    rows = {(row["channel_name"], row["date"]): float(row["ihc"]) for row in report(place, INTERVAL)}
+    assert rows[("google / cpc", "2024-07-02")] == 0.5  # at 0:10 in Berlin, 22:10 of the day before in UTC
+    assert rows[("google / cpc", "2024-07-01")] == 0.5
+    assert ("mail / letter", "2024-07-02") not in rows or rows["mail / letter", "2024-07-02"] == 0.0
+
+
+def test_costs_of_sessions_are_spent(place: Workplace) -> None:
+    place.report("2024-07-01").succeeded()
+    costs = {row["channel_name"]: float(row["cost"]) for row in report(place, "2024-07-01-2024-07-02")}
+    assert costs == {"google / cpc": 2.0, "mail / letter": 0.0}
+
+
+def test_another_mapping_or_zone_is_another_data_directory(place: Workplace) -> None:
+    place.report("2024-07-01").succeeded()
+    outcome = place.report("2024-07-01", REPORT_TIMEZONE="Europe/Berlin")
+    assert outcome.code == 30
+    assert "holds days of the time zone UTC, not of Europe/Berlin; set DATA_DIR to another folder" in outcome.errors[-1]
+    (place.folder / "mapping.toml").write_text(MAPPING.replace("cents / 100.0", "cents"))
+    outcome = place.report("2024-07-01")
+    assert outcome.code == 30
+    assert (
+        "holds files that were made with another source mapping; set DATA_DIR to another folder" in outcome.errors[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ('user_id = "customer"\ntime = "paid_at"', "mapping.toml: [conversions] user_id"),
+        ("[conversions]", "mapping.toml: unknown section [conversion]; did you mean conversions?"),
+    ],
+)
+def test_a_wrong_mapping_is_a_wrong_command(place: Workplace, wrong: str, said: str) -> None:
+    right = {"[conversions]": "[conversion]"}.get(wrong, wrong.replace("customer", "custmer"))
+    (place.folder / "mapping.toml").write_text(MAPPING.replace(wrong, right))
+    outcome = place.report("2024-07-01")
+    assert (outcome.code, "Traceback" in outcome.text) == (40, False)
+    assert said in outcome.errors[-1]
+    assert not (place.files / "source.json").exists()
+
+
+def test_an_order_of_a_local_day_that_is_not_over_waits(tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    write_database(place.database)
+    outcome = place.report("2999-01-01", REPORT_TIMEZONE="Europe/Berlin")
+    assert outcome.code == 30
+    assert "holds a day that is not over yet (Europe/Berlin)" in outcome.errors[-1]
+
+
+def test_refunds_are_listed_where_that_is_wanted(tmp_path: Path) -> None:
+    place = Workplace(tmp_path, {"ATTRIBUTION_MODEL": "linear"})
+    write_database(
+        place.database,
+        [session("s", "user", "2023-09-01 10:00:00")],
+        [conversion("c", "user", "2023-09-01 12:00:00", 100.0), conversion("r", "user", "2023-09-01 13:00:00", -40.0)],
+    )
+    assert place.report("2023-09-01").code == 30
+    outcome = place.report("2023-09-01", REFUNDS="list").succeeded()
+    assert "1 refunds of -40.00 EUR are no conversions" in outcome.log
+    assert place.books("2023-09-01-2023-09-02", "linear")["conversions"] == 1
+    assert place.report("2023-09-01").code == 30  # read anew, since a refund is a bad row again
+
+
+def test_doubts_are_told_once(tmp_path: Path) -> None:
+    place = Workplace(tmp_path, {"ATTRIBUTION_MODEL": "linear"})
+    write_database(place.database)
+    for day in ("2023-09-01", "2023-09-02"):
+        add_rows(
+            place.database,
+            [session(f"{day}{name}", "u\r", f"{day} 10:00:00", name) for name in ("SEA", "sea")],
+            [conversion(day, "u", f"{day} 00:00:00")],
+        )
+    change(place.database, "ALTER TABLE conversions ADD COLUMN currency DEFAULT 'DKK'")
+    outcome = place.report("2023-09-01-2023-09-03").succeeded()
+    for doubt in (
+        "channel names differ in case",
+        "every conversion is of 00:00:00",
+        "user_id of sessions begins or ends with a blank or line end in 4 rows",
+        "has a column currency with 'DKK'",
+        "user ids of conversions are written otherwise in sessions, such as 'u' and 'u\\r'",
+    ):
+        assert outcome.log.count(doubt) == 1, doubt
