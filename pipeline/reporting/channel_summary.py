@@ -24,6 +24,7 @@ SUMMARY = (
     *(f"{name}_{bound}" for name in BOUNDED for bound in ("low", "high")),
 )
 _SUMS = {"spend": "cost", "orders": "ihc", "revenue": "ihc_revenue"}
+_OF_DAY = ["channel_name", "conv_date"]
 DAILY = ("channel_name", "conv_date", "spend", "orders", "revenue")
 
 
@@ -67,18 +68,17 @@ def build_daily(credit: Mapping[dt.date, pa.Table], costs: Mapping[dt.date, pa.T
     Takes `CHANNEL_CREDIT` of each conversion day, and `CHANNEL_COSTS` of the same days. A row is there for a channel
     with sessions, spend or orders of the day; sorted by channel and date.
     """
-    days = []
-    for day, rows in credit.items():
-        earned = (
-            rows.select(["channel_name", "ihc", "ihc_revenue"]).to_pandas().groupby("channel_name", sort=True).sum()
-        )
-        spent = costs[day].select(["channel_name", "cost"]).to_pandas().set_index("channel_name")
-        both = spent.join(earned, how="outer").fillna(0.0).sort_index()
-        both.insert(0, "conv_date", day.isoformat())
-        days.append(both.rename_axis("channel_name").reset_index())
-    columns = {"cost": "spend", "ihc": "orders", "ihc_revenue": "revenue"}
-    daily = pd.concat(days, ignore_index=True).rename(columns=columns)[[*DAILY]]
-    return daily.sort_values(["channel_name", "conv_date"], ignore_index=True)
+    earned = _of_days(credit, ["channel_name", "ihc", "ihc_revenue"]).groupby(_OF_DAY, sort=True).sum()
+    spent = _of_days({day: costs[day] for day in credit}, ["channel_name", "cost"]).set_index(_OF_DAY)
+    daily = spent.join(earned, how="outer").fillna(0.0).sort_index().reset_index()
+    return daily.rename(columns={column: name for name, column in _SUMS.items()})[[*DAILY]]
+
+
+def _of_days(tables: Mapping[dt.date, pa.Table], columns: list[str]) -> pd.DataFrame:
+    """Some columns of the days' rows, with their day as conv_date."""
+    dates = [day.isoformat() for day, rows in tables.items() for _ in range(rows.num_rows)]
+    rows = pa.concat_tables([of_day.select(columns) for of_day in tables.values()])
+    return rows.append_column("conv_date", pa.array(dates, pa.string())).to_pandas()
 
 
 def _sessions(costs: Mapping[dt.date, pa.Table]) -> dict[str, int]:

@@ -177,8 +177,7 @@ class Report(StoringSettings):
         from pipeline.reporting.report_tables import build_tables
 
         self._refuse_repeated_sessions()
-        credit = {day: self.credit.target(day).read() for day in self.days}
-        costs = {day: self.costs.target(day).read() for day in self.days}
+        credit, costs = ({day: stage.target(day).read() for day in self.days} for stage in (self.credit, self.costs))
         groups = {name: of.group for name, of in self.groups.items()}
         tables = build_tables(credit, costs, self._order_days(), groups, self.report_timezone)
         books = self._reconcile(tables[CHANNEL_REPORT])

@@ -11,10 +11,11 @@ from typing import Any
 import luigi
 import pytest
 from support.building import Once
-from support.comparing import Rows, contents, query, result_tables, versions
+from support.comparing import Rows, contents, query, read_report, result_tables, versions
 from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session, write_database
 
 from pipeline.days import days_of
+from pipeline.errors import SettingsError
 from pipeline.parameters import IntervalParameter
 from pipeline.reporting.reconciliation import check_books
 from pipeline.reporting.tasks import Report
@@ -372,6 +373,69 @@ class TestSources:
             "cost": 0.0,
         }
         assert empty.run(interval, bad_rows="set-aside") == {}
+
+
+class TestFiles:
+    def test_two_reports_side_by_side_add_up(self, reported: Shop) -> None:
+        sums = []
+        for interval in ("2023-08-29-2023-08-31", "2023-08-31-2023-09-03", SHOP_INTERVAL):
+            reported.run(interval)
+            rows = read_report(reported.report(interval) / "channel_summary.csv")
+            figures = ("spend", "orders", "revenue", "sessions", "influenced_orders", "new_customer_orders")
+            sums.append({row["channel_name"]: [float(row[name]) for name in figures] for row in rows})
+        for channel, of_both in sums[2].items():
+            parts = [of_part.get(channel, [0.0] * len(of_both)) for of_part in sums[:2]]
+            assert [one + other for one, other in zip(*parts, strict=True)] == pytest.approx(of_both, abs=1e-6)
+
+    def test_the_summary_has_the_groups_of_the_file_of_channels(self, reported: Shop, tmp_path: Path) -> None:
+        path = tmp_path / "channels.csv"
+        path.write_text("channel_name,group,kind\nReferral,Partners,organic\nRadio,Offline,paid\n", encoding="utf-8")
+        assert [*reported.run(channels=str(path))] == ["Report"]
+        rows = read_report(reported.report() / "channel_summary.csv")
+        groups = {row["channel_name"]: row["group"] for row in rows if row["group"]}
+        assert groups == {"Referral": "Partners", "Radio": "Offline"}
+        assert any("are not in the CHANNELS file and have no group" in warning for warning in reported.warnings)
+        path.write_text("channel_name,group,kind\nRadio,Other,paid\n", encoding="utf-8")
+        assert not reported.task(channels=str(path)).complete()
+        path.write_text("channel_name,group,kind\nRadio,Other,free\n", encoding="utf-8")
+        luigi.task.Register.clear_instance_cache()  # as in another run
+        with pytest.raises(SettingsError, match="row 1 has the kind 'free'"):
+            reported.task(channels=str(path))
+
+    def test_csv_files_are_written_as_excel_wants_them_where_that_is_set(self, reported: Shop) -> None:
+        path = reported.report() / "channel_reporting.csv"
+        assert "=1+1" in path.read_text(encoding="utf-8")
+        reported.run("2023-09-01")
+        assert any("column channel_name begin as formulas do" in warning for warning in reported.warnings)
+        reported.warnings.clear()
+        assert [*reported.run(csv_bom=True, csv_formulas="quote")] == ["Report"]
+        assert path.read_bytes().startswith(b"\xef\xbb\xbfchannel_name,")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            assert "'=1+1" in {row["channel_name"] for row in csv.DictReader(file)}
+        assert not [warning for warning in reported.warnings if "formulas" in warning]
+
+    def test_a_dead_feed_is_warned_of_and_fails_the_run_where_that_is_set(self, shop: Shop) -> None:
+        change(
+            shop.database,
+            "DELETE FROM session_costs WHERE session_id IN "
+            "(SELECT session_id FROM session_sources WHERE event_date = '2023-08-30')",
+        )
+        interval = "2023-08-29-2023-09-01"
+        shop.run(interval)
+        (dead,) = shop.books(interval)["dead_feeds"]
+        assert (dead["date"], dead["feed"]) == ("2023-08-30", "costs")
+        assert any("a feed looks dead: 2023-08-30: no cost" in warning for warning in shop.warnings)
+        assert not shop.task(interval, dead_feed="fail").complete()
+        (error,) = shop.attempt(interval, dead_feed="fail")
+        assert error.startswith("DeadFeedError: a feed looks dead: 2023-08-30: no cost")
+
+    def test_the_latest_report_lies_beside_the_others(self, reported: Shop) -> None:
+        latest = reported.files / "report" / "ihc-local" / "latest"
+        assert {path.name for path in latest.iterdir()} == {*FILES, "interval.txt"}
+        before = contents(latest)
+        reported.run("2023-08-30")
+        assert contents(latest) == before
+        assert all((latest / name).read_bytes() == (reported.report() / name).read_bytes() for name in FILES)
 
 
 def channels(shop: Shop) -> Rows:
