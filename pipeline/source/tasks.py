@@ -1,25 +1,20 @@
-"""The first stages: init database, then the days of sessions, of what channels cost, and of conversions."""
+"""The days of the source as stages: of sessions, of what channels cost, and of conversions."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import luigi
 import numpy as np
 import pyarrow as pa
 
-from pipeline import result_tables
 from pipeline.parameters import HiddenParameter, setting
-from pipeline.source import prepare
 from pipeline.source.checks import Rejects, refuse
 from pipeline.source.costs import cost_notes, sum_channel_costs
-from pipeline.source.drift import drift_warnings, drifted, is_read_anew
 from pipeline.source.extract import (
     Extract,
     RawDay,
@@ -28,171 +23,19 @@ from pipeline.source.extract import (
     scan_conversions,
     scan_sessions,
 )
-from pipeline.source.findings import look_at, refuse_undated, warnings
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS, SET_ASIDE
 from pipeline.source.settling import is_to_be_read_again, reading_of, settling_notes
-from pipeline.source.stored import stored_notes
-from pipeline.source.version import own_writes, source_version
+from pipeline.source.version import source_version
+from pipeline.source.whole_source import InitDatabase, SourceFindings
 from pipeline.sql_session import sql_session
 from pipeline.stage import RUN, IntervalStage, Part, Stage, counted
 from targets.fingerprint import digest_of_rows
 from targets.parquet import ParquetTarget
-from targets.text import CsvTarget, JsonTarget
+from targets.text import CsvTarget
+
+__all__ = ["ChannelCosts", "Conversions", "DayExtract", "InitDatabase", "Sessions", "SourceFindings"]
 
 _DIGITS = 12
-
-_looked_at: dict[tuple[str, *tuple[Hashable, ...]], bool] = {}
-"""Whether source, result tables and record of these versions were in order; kept, since a run asks many times."""
-
-
-class InitDatabase(Stage):
-    """The source checked, the data directory claimed for it, the result tables created."""
-
-    def requires(self) -> list[Stage]:
-        """Nothing."""
-        return []
-
-    def parts(self) -> Sequence[Part]:
-        """Nothing: no other stage is made from the tables."""
-        return []
-
-    def inputs(self) -> Mapping[Part, Any]:
-        """Nothing."""
-        return {}
-
-    def run_once(self) -> None:
-        """Check first, so that a run on a wrong source ends before anything is written."""
-        source, results = self.places.source(), self.places.results()
-        prepare.check_source(source)
-        # if two sources claim a new data directory at once, one gets it
-        with self.alone(), own_writes(self.places):
-            prepare.claim(self.files, source)
-            results.create()
-            with results.connect() as connection, connection.transaction():
-                result_tables.create(connection)
-        self.done(f"result tables in {results.name}")
-
-    def stale(self) -> dict[Part, str]:
-        """The tables, unless everything is in order. Raises `SourceError` for another source's directory."""
-        source, results = self.places.source(), self.places.results()
-        key = (str(self.places), source.version(), results.version(), self.files.version(prepare.RECORD))
-        if key not in _looked_at:
-            _looked_at.clear()
-            _looked_at[key] = (
-                prepare.belongs_to(self.files, source) and results.exists() and result_tables.are_ready(results)
-            )
-        return {} if _looked_at[key] else {"tables": ""}
-
-
-class SourceFindings(Stage):
-    """What of the source is in no report, and which settled days changed: found anew when the source has changed."""
-
-    bad_rows = setting("bad_rows")
-    memory_limit = setting("memory_limit")
-    negative_cost = setting("negative_cost")
-    drift_check = setting("drift_check")
-
-    def requires(self) -> list[Stage]:
-        """The database has to be prepared."""
-        return [self.clone(InitDatabase)]
-
-    def parts(self) -> Sequence[Part]:
-        """One file."""
-        return ["source_findings"]
-
-    def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/source_findings.json`."""
-        return JsonTarget(self.files, f"{part}.json")
-
-    def settings(self) -> Mapping[str, Any]:
-        """What a cost is."""
-        return {"negative_cost": self.negative_cost}
-
-    def inputs(self) -> Mapping[Part, Any]:
-        """Nothing: whether the source was written to since is no matter of the content."""
-        return dict.fromkeys(self.parts())
-
-    def is_current(self, part: Part, expected: str) -> bool:
-        """Whether the source was looked at, and no row without a day was found where that is not allowed."""
-        if not super().is_current(part, expected):
-            return False
-        undated = self.document()["rows_without_a_day"].values()
-        return self.bad_rows == "set-aside" or not any(found["rows"] for found in undated)
-
-    def is_due(self, part: Part) -> bool:
-        """Whether the source has changed since."""
-        return self.target(part).stamp() is None or self._looked_at() != self._look_now()
-
-    def make(self, stale: Mapping[Part, str]) -> str:
-        """Look at the source, unless it is known; refuse rows without a day where they are not allowed."""
-        for part, print_ in stale.items():
-            if not super().is_current(part, print_) or self.is_due(part):
-                looked = self._look_now()
-                self.target(part).write(self._found(), print_)
-                self.files.write(_LOOKED, json.dumps({"looked": looked}).encode())
-        document = self.document()
-        if self.bad_rows == "fail":
-            refuse_undated(document)
-        return f"{len(self.lines()):,} findings in {self.target('source_findings')}"
-
-    def run_once(self) -> None:
-        """Look at the source, and say what was found, whenever that was."""
-        super().run_once()
-        self.say()
-
-    def say(self) -> None:
-        """Warn of everything that was found."""
-        for line in self.lines():
-            self.warn(line)
-
-    def lines(self) -> list[str]:
-        """What was found, in words."""
-        document = self.document()
-        return [*warnings(document), *(drift_warnings(document["drifted"]) if self.drift_check else ())]
-
-    def document(self) -> dict[str, Any]:
-        """What was found, but for days that were read again since."""
-        document: dict[str, Any] = self.target("source_findings").read()
-        if document["drifted"]:
-            noted = stored_notes(self.files)
-            document["drifted"] = [found for found in document["drifted"] if not is_read_anew(found, noted)]
-        return document
-
-    def forget_days_read_again(self) -> None:
-        """Leave the days that were read again since out of the file."""
-        with self.alone():
-            for part, print_ in self.fingerprints().items():
-                self.target(part).write(self.document(), print_)
-
-    def _found(self) -> dict[str, Any]:
-        with sql_session(self.files, self.memory_limit) as connection:
-            look = look_at(self.places.source(), connection, negative_cost=self.negative_cost)
-        noted = stored_notes(self.files)
-        return {
-            **look.document(),
-            "duplicates": {
-                table: sum(notes.get("duplicates", 0) for notes in of_days.values()) for table, of_days in noted.items()
-            },
-            "drifted": [day.document() for day in drifted(look, noted)],
-        }
-
-    def _look_now(self) -> str:
-        return source_version(self.places)
-
-    def _looked_at(self) -> str | None:
-        """The version of the source that the findings are of; None where nobody knows."""
-        try:
-            return str(json.loads(self.files.read(_LOOKED))["looked"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-
-@SourceFindings.event_handler(luigi.Event.DEPENDENCY_PRESENT)
-def _say_again(findings: SourceFindings) -> None:
-    findings.say()
-
-
-_LOOKED = "locks/source-findings.json"
 
 
 class DayExtract(IntervalStage):
