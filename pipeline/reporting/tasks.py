@@ -161,7 +161,7 @@ class Report(StoringSettings):
         files = [str(self.target(part)) for part in reversed(self.parts())]
         sys.stdout.write(render(summary, books, f"{self.model}, {self.date_interval}", files))
         self.say_holes()
-        self.findings.forget_days_read_again()
+        self.findings.renew()
 
     def say_holes(self) -> None:
         """Warn of days that the result tables lack between days that they have; a trial has no tables."""

@@ -77,7 +77,7 @@ class Restate(ModelSettings):
             _build(self.clone(Report, date_interval=interval))
         for interval in others:
             _build(self.clone(ChannelReportingTable, date_interval=interval))
-        cast("SourceFindings", self.clone(SourceFindings)).forget_days_read_again()
+        cast("SourceFindings", self.clone(SourceFindings)).renew()
         found = changes(before, self._figures(reports))
         self.target("changes").write_text(csv_text(found), "")
         _say(["what changed:" if len(found) else "no figure of these reports changed", *change_lines(found)])

@@ -177,7 +177,7 @@ def warnings(document: Mapping[str, Any]) -> list[str]:
             f"{'es' * (orphans == 1)} no session, in no report: {shown}; correct the session_id, or add the sessions"
         )
     lines += [
-        f"{table}: {rows:,} row{'s' * (rows != 1)} repeat another one in every column, and count once"
+        f"{table}: {rows:,} row{'s' * (rows != 1)} beside the first of its kind, identical in every column, not counted"
         for table, rows in document["duplicates"].items()
         if rows
     ]

@@ -12,7 +12,7 @@ from pipeline.parameters import setting
 from pipeline.source.drift import drift_warnings, drifted, is_read_anew
 from pipeline.source.findings import look_at, refuse_undated, warnings
 from pipeline.source.init_database import InitDatabase, SourceSettings
-from pipeline.source.stored import stored_notes
+from pipeline.source.stored import StoredNotes, stored_notes
 from pipeline.source.version import source_version
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
@@ -90,28 +90,30 @@ class SourceFindings(SourceSettings):
     def document(self) -> dict[str, Any]:
         """What was found, but for days that were read again since."""
         document: dict[str, Any] = self.target("source_findings").read()
-        if document["drifted"]:
-            noted = stored_notes(self.files)
-            document["drifted"] = [found for found in document["drifted"] if not is_read_anew(found, noted)]
-        return document
+        return {
+            **document,
+            "drifted": _still_drifted(document, stored_notes(self.files) if document["drifted"] else {}),
+        }
 
-    def forget_days_read_again(self) -> None:
-        """Leave the days that were read again since out of the file."""
+    def renew(self) -> None:
+        """Bring the findings to the days that were read since, and say what is new of them."""
+        said = self.lines()
+        noted = stored_notes(self.files)
         with self.alone():
+            document = self.target("source_findings").read()
+            drift, repeated = _still_drifted(document, noted), _repeated(noted)
             for part, print_ in self.fingerprints().items():
-                self.target(part).write(self.document(), print_)
+                self.target(part).write({**document, "duplicates": repeated, "drifted": drift}, print_)
+        for line in self.lines():
+            if line not in said:
+                self.warn(line)
 
     def _found(self) -> dict[str, Any]:
         with sql_session(self.files, self.memory_limit) as connection:
             look = look_at(self.source, connection, negative_cost=self.negative_cost)
         noted = stored_notes(self.files)
-        return {
-            **look.document(),
-            "duplicates": {
-                table: sum(notes.get("duplicates", 0) for notes in of_days.values()) for table, of_days in noted.items()
-            },
-            "drifted": [day.document() for day in drifted(look, noted)],
-        }
+        drift = [day.document() for day in drifted(look, noted)]
+        return {**look.document(), "duplicates": _repeated(noted), "drifted": drift}
 
     def _look_now(self) -> str:
         return source_version(self.places)
@@ -127,3 +129,13 @@ class SourceFindings(SourceSettings):
 @SourceFindings.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_again(findings: SourceFindings) -> None:
     findings.say()
+
+
+def _repeated(noted: Mapping[str, StoredNotes]) -> dict[str, int]:
+    """Of each table how many rows of its stored days are there twice."""
+    return {table: sum(notes.get("duplicates", 0) for notes in of_days.values()) for table, of_days in noted.items()}
+
+
+def _still_drifted(document: Mapping[str, Any], noted: Mapping[str, StoredNotes]) -> list[dict[str, Any]]:
+    """The days of the findings that were not read again since."""
+    return [found for found in document["drifted"] if not is_read_anew(found, noted)]

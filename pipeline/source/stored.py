@@ -14,6 +14,9 @@ from targets.stamped import StampedTarget
 FOLDERS = {"session_sources": "sessions", "conversions": "conversions", "session_costs": "channel_costs"}
 """Of each table of the source the folder of its days."""
 
+StoredNotes = Mapping[dt.date, Mapping[str, Any]]
+"""The notes of each stored day of a table."""
+
 _END = ".parquet"
 
 
@@ -23,7 +26,7 @@ def stored_days(files: Files, folder: str) -> list[dt.date]:
     return sorted(day for day in map(parse_date, names) if day is not None)
 
 
-def stored_notes(files: Files) -> dict[str, dict[dt.date, Mapping[str, Any]]]:
+def stored_notes(files: Files) -> dict[str, StoredNotes]:
     """Of each table the notes of its stored days; a day that cannot be used has none."""
     return {
         table: {

@@ -9,6 +9,7 @@ import pytest
 from support.comparing import contents, query, read_report, result_tables
 from support.databases import add_rows, change, conversion, session, write_database
 from support.running import Workplace
+from support.servers import sandbox
 
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 BEFORE = YESTERDAY - dt.timedelta(days=1)
@@ -171,6 +172,30 @@ class TestDrift:
         self.restate(place, "--drifted", interval="2023-09-02")
         assert warnings(place.report(INTERVAL).succeeded().log) == []
         assert "days to read again: none" in self.restate(place, "--drifted")
+
+
+def test_the_api_is_asked_only_when_told(place: Workplace) -> None:
+    with sandbox(key="key") as api:
+        asking = {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": "key"}
+        place.report(INTERVAL, **asking).succeeded()
+        report = place.report_file(INTERVAL, model="ihc-api")
+        before = report.read_bytes()
+        add_rows(place.database, [session("late", "u2", f"{DAYS[1]} 09:00:00", "Radio")])
+        command = ("luigi", "--module", "pipeline", "Restate", "--date-interval", "2023-09-02", *place.scheduler)
+        told = place.start(*command, **asking).end().succeeded()
+        assert "nothing was asked, and no report rebuilt; the option --ask does both" in told.output
+        assert report.read_bytes() == before
+        asked = place.start(*command, "--ask", **asking).end().succeeded()
+        assert f"{INTERVAL}  Radio: orders 0.00 -> " in asked.output
+        assert report.read_bytes() != before
+
+
+def test_repeated_costs_are_named_by_every_run(place: Workplace) -> None:
+    add_rows(place.database, costs=[("s1", 1.0)])
+    for _ in range(2):
+        (line,) = warnings(place.report(INTERVAL).succeeded().log)
+        assert "session_costs: 1 row beside the first of its kind, identical in every column, not counted" in line
+    assert figures(place, INTERVAL)["Ads", "2023-09-01"] == ("1.0", "10.0")
 
 
 def test_a_hole_between_stored_days_is_named_by_every_run(place: Workplace) -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.building import Once
 from support.comparing import Rows, contents, query, read_report, result_tables, versions
 from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session, write_database
+from support.stages import know_again
 
 from pipeline.days import days_of
 from pipeline.errors import SettingsError
@@ -120,6 +121,7 @@ def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: Once, shop_d
     record = shop.files / "source.json"
     document = {**json.loads(record.read_bytes()), "source": str(shop.database)}
     record.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    know_again(shop.database, shop.files)
     assert shop.task().complete()
     return shop
 

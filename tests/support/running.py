@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.source.version import source_version
-from support.stages import places_of
+from support.stages import know_again
 
 REPOSITORY = Path(__file__).parents[2]
 DATABASE = "shop.db"
@@ -126,9 +125,7 @@ class Workplace:
         record = copy.files / "source.json"
         if record.exists():
             record.write_text(json.dumps({**json.loads(record.read_bytes()), "source": str(copy.database)}))
-        looked = copy.files / "locks" / "source-findings.json"
-        if looked.exists():  # the copy is another file, with the same findings
-            looked.write_text(json.dumps({"looked": source_version(places_of(copy.database, copy.files))}))
+        know_again(copy.database, copy.files)
         return copy
 
     def start(self, *command: str, **settings: str | None) -> Started:
