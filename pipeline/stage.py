@@ -115,6 +115,9 @@ class Stage(luigi.Task):
         """
         raise NotImplementedError
 
+    def refuse(self) -> None:
+        """Raise `SettingsError` for what no run could mend, before anything is built; by default there is nothing."""
+
     def made_from(self) -> list[Stage]:
         """The stages whose contents determine this one's: by default all it requires."""
         return flatten(self.requires())

@@ -50,7 +50,7 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
             InterfaceLogging.setup(options)
             _check_settings(module_of)
             task = parser.get_task_obj()
-            seconds = task.max_run_seconds if isinstance(task, Stage) else setting_in_force("max_run_seconds")
+            seconds = _longest_run(task)
         except (*WRONG_COMMAND, PipelineError, TargetError, ValueError, OSError) as error:
             _end([_KWARGS.sub("", str(error))], exit_code("unhandled_exception"))
         label = getattr(task, "label", task.task_family)
@@ -87,6 +87,14 @@ def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa:
 def _kept_by_luigi(argument: str) -> str:
     """The argument, an empty value as a blank: Luigi drops options without a value, and the environment would win."""
     return f"{argument} " if argument == "" or argument.endswith("=") else argument
+
+
+def _longest_run(task: Any) -> float:  # noqa: ANN401 - any task
+    """The seconds that a task may take. Raises `SettingsError` for one that refuses to run at all."""
+    if not isinstance(task, Stage):
+        return float(setting_in_force("max_run_seconds"))
+    task.refuse()
+    return float(task.max_run_seconds)
 
 
 def _refuse_unfinished(task: IntervalStage, code: int) -> None:

@@ -31,14 +31,14 @@ from targets.table import Marker, Origin, TableSlice
 class StoringSettings(ModelSettings):
     """The settings of a stage that stores, or requires one that does: refused where the tables are another owner's."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
-        """Raise `OwnerError` if the result tables hold days of another owner and `store` is `true`."""
-        super().__init__(*args, **kwargs)
-        self._refuse_tables_of_others()
-
     def deps(self) -> list[Any]:
-        """What Luigi asks before anything is built; tasks are kept in a process. Raises `OwnerError`."""
-        self._refuse_tables_of_others()
+        """What Luigi asks of a task that is to be built, before anything is. Raises `OwnerError`."""
+        try:
+            self.refuse()
+        except OwnerError as error:
+            if not self.runs_as_command:  # a command prints its causes; a service finds the line in its log
+                self.warn(str(error))
+            raise
         return list(super().deps())
 
     def origin(self) -> Origin:
@@ -52,7 +52,8 @@ class StoringSettings(ModelSettings):
         mine = Owner(self.origin(), self.described())
         return Claim(mine, formerly, self.store, self.places.files(), self.places.results().name)
 
-    def _refuse_tables_of_others(self) -> None:
+    def refuse(self) -> None:
+        """Raise `OwnerError` if the result tables hold days of another owner and `store` is `true`."""
         if self.store != "true":
             return
         reason = None

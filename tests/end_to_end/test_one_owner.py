@@ -92,23 +92,38 @@ class TestRefusal:
         assert contents(reported_shop.files) == files
         assert reported_shop.database.read_bytes() == database
 
-    def test_a_service_gets_the_same_line(self, reported_shop: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_range_of_reports_is_refused_too(self, reported_shop: Workplace) -> None:
+        days = ("--start", "2023-08-30", "--stop", "2023-09-01", "--days-back", "10000", "--local-scheduler")
+        command = ("luigi", "--module", "pipeline", "RangeDaily", "--of", "Report", *days)
+        before = contents(reported_shop.files)
+        outcome = reported_shop.start(*command, **LINEAR).end()
+        assert outcome.code == WRONG, outcome.text
+        assert all(words in outcome.errors[-1] for words in ("model ihc-local there, linear here", *WAYS))
+        assert "Traceback" not in outcome.text
+        assert contents(reported_shop.files) == before
+
+    def test_a_service_gets_the_same_line(
+        self, reported_shop: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         for name in ("DATABASE_URL", "DATA_DIR"):
             monkeypatch.setenv(name, reported_shop.environment[name])
         monkeypatch.chdir(reported_shop.folder)
-        before = contents(reported_shop.files)
-        with pytest.raises(OwnerError, match=r"^the result tables in .* model ihc-local there, linear here") as refused:
-            Report(date_interval=FIRST, model="linear")
-        assert "\n" not in str(refused.value)
-        # tasks are kept in a process: this one was made while it was the owner
-        report = Report(date_interval="2023-08-30")
-        reported_shop.report(FIRST, STORE="replace", **LINEAR).succeeded()
-        between, broken = contents(reported_shop.files), []
+        before, broken = contents(reported_shop.files), []
         Report.event_handler(luigi.Event.BROKEN_TASK)(lambda _, error: broken.append(error))
-        assert not luigi.build([report], local_scheduler=True, log_level="CRITICAL")
-        assert [type(error) for error in broken] == [OwnerError]
-        assert contents(reported_shop.files) == between
-        assert before.items() <= between.items()
+
+        class Both(luigi.WrapperTask):
+            def requires(self) -> list[Report]:
+                return [Report(date_interval=FIRST, model="linear"), Report(date_interval=REST, model="linear")]
+
+        with caplog.at_level("WARNING", "luigi-interface"):
+            assert not luigi.build([Both()], local_scheduler=True, log_level="WARNING")
+        assert [type(error) for error in broken] == [OwnerError] * 2
+        (line,) = {str(error) for error in broken}
+        assert line.startswith("the result tables in ")
+        assert "model ihc-local there, linear here" in line
+        assert "\n" not in line
+        assert f"Report {FIRST}: {line}" in [record.getMessage() for record in caplog.records]
+        assert contents(reported_shop.files) == before
 
     def test_rows_that_the_owner_set_aside_make_no_other_owner(self, reported_shop: Workplace) -> None:
         assert reported_shop.report(SHOP_INTERVAL, BAD_ROWS="set-aside").succeeded().built == []

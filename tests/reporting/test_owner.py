@@ -89,7 +89,7 @@ class TestOwner:
     def test_a_single_day_is_named_once(self, folder: Path) -> None:
         make(report(folder, store="replace", model="first-touch"))
         with pytest.raises(OwnerError, match=rf"are of first-touch \(1 day, {DAY}\), and this run differs"):
-            report(folder)
+            report(folder).deps()
 
     def test_tables_that_were_emptied_have_none(self, folder: Path) -> None:
         for table in ("attribution_customer_journey", "pipeline_slices"):
@@ -100,7 +100,7 @@ class TestOwner:
     def test_rows_without_markers_have_their_owner(self, folder: Path) -> None:
         change(folder / DATABASE, "DELETE FROM pipeline_slices")
         with pytest.raises(OwnerError, match="model linear there, first-touch here"):
-            report(folder, model="first-touch")
+            report(folder, model="first-touch").deps()
 
 
 class TestEarlierVersion:
@@ -120,7 +120,7 @@ class TestEarlierVersion:
             change(folder / DATABASE, sql)
         change(folder / DATABASE, "UPDATE pipeline_slices SET settings = 'of other settings'")
         with pytest.raises(OwnerError, match="an earlier version has stored them as linear, and has not noted its"):
-            report(folder)
+            report(folder).deps()
         make(report(folder, store="continue"))
         assert days(folder) == 3
         make(report(folder, store="replace"))
