@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import math
 import sqlite3
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
@@ -217,7 +218,8 @@ def _read(database: Path) -> tuple[dict[Cell, list[float]], dict[str, list[Touch
     buyers = {order.user for order in orders}
     spent: dict[Cell, list[float]] = defaultdict(list)
     touches: dict[str, list[Touch]] = defaultdict(list)
-    for session_id, user, date, time, channel, holder, closer in sessions:
+    for session_id, user, date, time, name, holder, closer in sessions:
+        channel = unicodedata.normalize("NFC", name.strip(" "))
         spent[channel, date].append(costs.get(session_id) or 0.0)
         if user in buyers:
             touches[user].append(Touch(session_id, date, _epoch(date, time), channel, holder == 1, closer == 1))
