@@ -167,10 +167,14 @@ def test_reconciliation_counts_what_was_set_aside(place: Workplace, set_aside: O
     assert books["unattributed_revenue"] == pytest.approx(aside)
     assert books["set_aside"] == {
         "conversions": rows_aside,
+        "revenue": aside,
         "sessions": sum(len(rows) for _, rows, _ in SESSIONS),
-        "session_costs": sum(len(rows) for _, rows, _ in COSTS),
         "cost_of_sessions": 0.0,
+        "session_costs": sum(len(rows) for _, rows, _ in COSTS),
+        "cost": books["spend_set_aside"],
     }
+    assert books["spend"] + books["spend_set_aside"] == pytest.approx(books["spend_extracted"])
+    assert books["spend_set_aside"] > 0
     assert {row["channel_name"] for row in read_report(place.report_file(INTERVAL))} == {"Good"}
 
 

@@ -123,8 +123,9 @@ def test_the_report_is_what_a_plain_computation_gives(place: Workplace, tables: 
     rows = {(row["channel_name"], row["date"]): row for row in read_report(place.report_file(INTERVAL))}
     assert [*rows] == sorted(expected.cells)
     for cell, sums in expected.cells.items():
-        found = [float(rows[cell][name]) for name in ("cost", "ihc", "ihc_revenue")]
-        assert found == pytest.approx(sums, rel=1e-9, abs=1e-9), cell
+        assert (rows[cell]["cost"] == "") is (sums[0] is None), cell
+        found = [float(rows[cell][name] or 0) for name in ("cost", "ihc", "ihc_revenue")]
+        assert found == pytest.approx([sums[0] or 0.0, *sums[1:]], rel=1e-9, abs=1e-9), cell
     stored = query(place.database, "SELECT conv_id, sum(ihc) FROM attribution_customer_journey GROUP BY 1")
     assert dict(stored) == pytest.approx(dict.fromkeys(expected.credit, 1), abs=1e-9)
     assert report(DAY)
