@@ -18,7 +18,7 @@ class Extracted:
     Attributes:
         rejected_sessions: of all days that the journeys reach back to.
         cost_of_sessions: what sessions cost that were set aside, as far as no channel has it.
-        rejected_costs: how many costs were set aside, and `rejected_cost` their sum.
+        rejected_costs: how many costs were set aside, of sessions and of channels, and `rejected_cost` their sum.
         spend: all cost of the days, a sum of its own.
         refunds: of each day with refunds their `count` and `amount`, which is negative.
         duplicates: of each table the identical rows that count once.
@@ -40,8 +40,7 @@ def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
     """The sums of what is noted: of conversions and costs of the interval's days, of sessions also before."""
     refunds = {day: notes["refunds"] for day, notes in conversions.items() if notes["refunds"]["count"]}
     duplicates = {
-        # MERGE: notes["duplicates"], once those of costs have it
-        table: sum(notes[day].get("duplicates", 0) for day in conversions)
+        table: sum(notes[day]["duplicates"] for day in conversions)
         for table, notes in {"session_sources": sessions, "conversions": conversions, "session_costs": costs}.items()
     }
     return Extracted(
@@ -49,8 +48,8 @@ def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
         rejected_revenue=math.fsum(notes["rejected_amount"]["conversions"] for notes in conversions.values()),
         rejected_sessions=sum(notes["rejected"]["session_sources"] for notes in sessions.values()),
         cost_of_sessions=math.fsum(notes["cost_of_sessions"] for notes in costs.values()),
-        rejected_costs=sum(notes["rejected"]["session_costs"] for notes in costs.values()),
-        rejected_cost=math.fsum(notes["rejected_amount"]["session_costs"] for notes in costs.values()),
+        rejected_costs=sum(sum(notes["rejected"].values()) for notes in costs.values()),
+        rejected_cost=math.fsum(amount for notes in costs.values() for amount in notes["rejected_amount"].values()),
         spend=math.fsum(notes["spend"] for notes in costs.values()),
         refunds=refunds,
         duplicates=duplicates,
