@@ -8,7 +8,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import tomllib
 from contextlib import closing
 from pathlib import Path
 
@@ -79,18 +78,6 @@ def test_a_shop_of_another_generation_is_not_current(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generation.main(str(tmp_path / "nowhere.db")) == 1
     assert capsys.readouterr().err == f"ERROR: cannot read {tmp_path}/nowhere.db: unable to open database file\n"
-
-
-def test_its_mapping_names_every_column_of_the_shop(tmp_path: Path) -> None:
-    mapping = tomllib.loads((REPOSITORY / "bin" / "sample.toml").read_text())
-    write_shop(tmp_path / "shop.db", scale=0.01)
-    with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
-        for section in mapping.values():
-            columns = {row[1] for row in database.execute(f"PRAGMA table_info({section.pop('from')})")}
-            dimensions = section.pop("dimensions", {})
-            named = [*section.pop("time", []), *section.values(), *dimensions.values()]
-            assert sorted(named) == sorted(columns)
-    assert set(mapping) == {"sessions", "conversions", "session_costs"}
 
 
 def test_its_channel_file_lists_every_channel_and_who_is_paid() -> None:
