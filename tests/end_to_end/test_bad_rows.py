@@ -196,7 +196,7 @@ def test_empty_users_never_meet(tmp_path: Path) -> None:
     assert query(place.database, "SELECT * FROM attribution_customer_journey") == []
     books = place.books(f"{day}-2023-09-02")
     assert (books["attributed"], books["input_rejects"]) == (0, 2)
-    assert (books["cost"], books["set_aside"]["cost_of_sessions"]) == (4.0, 0.0)
+    assert (books["spend"], books["spend_extracted"], books["set_aside"]["cost_of_sessions"]) == (4.0, 4.0, 0.0)
 
 
 def test_rows_with_a_malformed_date_are_reported(tmp_path: Path) -> None:

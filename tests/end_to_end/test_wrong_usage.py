@@ -46,6 +46,11 @@ def _foreign(path: Path) -> None:
 
 def _without_table(path: Path) -> None:
     shutil.copy(path.with_name("shop.db"), path)
+    change(path, "DROP TABLE conversions")
+
+
+def _without_costs(path: Path) -> None:
+    shutil.copy(path.with_name("shop.db"), path)
     change(path, "DROP TABLE session_costs")
 
 
@@ -60,10 +65,11 @@ def _without_column(path: Path) -> None:
         (lambda _: None, ["there is no database", "set DATABASE_URL"]),
         (_folder, ["is a folder", "set DATABASE_URL"]),
         (_foreign, ["is not a SQLite database", "set DATABASE_URL"]),
-        (_without_table, ["no table session_costs", "set DATABASE_URL"]),
+        (_without_table, ["no table conversions", "set DATABASE_URL", "SOURCE_MAPPING"]),
+        (_without_costs, ["no table session_costs", "CREATE TABLE session_costs (", "set SOURCE_MAPPING"]),
         (_without_column, ["no column closer_engagement", "session_sources", "add it"]),
     ],
-    ids=["missing", "a folder", "no SQLite", "without a table", "without a column"],
+    ids=["missing", "a folder", "no SQLite", "without a table", "without costs", "without a column"],
 )
 def test_wrong_source_ends_before_anything_is_written(
     place: Workplace, make: Callable[[Path], None], named: list[str]
