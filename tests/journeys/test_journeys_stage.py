@@ -55,13 +55,15 @@ def found(stage: Journeys) -> dict[str, list[str]]:
     return ids
 
 
-def versions(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_ino for path in folder.rglob("*.parquet")}
+def versions(folder: Path) -> dict[str, tuple[int, int]]:
+    """Of each file what changes when it is made, if only its stamp: an inode alone may be given out again."""
+    found = {path.name.removesuffix(".stamp"): path.stat() for path in folder.rglob("*.parquet.stamp")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
 
 
 def test_each_day_has_the_journeys_of_its_orders(places: Places, data: Path) -> None:
     stage = journeys(places)
-    assert make(stage) == ["InitDatabase", "Conversions", "Sessions", "Journeys"]
+    assert make(stage) == ["InitDatabase", "SourceFindings", "Conversions", "Sessions", "Journeys"]
     assert found(stage) == {"c3": ["s2", "s3"], "c4": ["s3", "s4"]}
     assert [Path(repr(target)).name for target in stage.output()] == [f"{day}.parquet" for day in DAYS[2:4]]
     assert sorted(path.stem for path in (data / "sessions").glob("*.parquet")) == [*map(str, DAYS[1:4])]
@@ -120,8 +122,11 @@ def test_a_restated_day_makes_the_days_that_reach_it_anew(
 
 def test_a_restated_day_of_the_same_rows_makes_nothing_anew(places: Places, data: Path) -> None:
     make(journeys(places))
+    before = versions(data / "journeys")
     (data / "sessions" / f"{DAYS[2]}.parquet").unlink()
-    assert make(journeys(places)) == ["Sessions"]
+    assert make(journeys(places)) == ["Sessions", "Journeys"]
+    assert versions(data / "journeys") == before
+    assert make(journeys(places)) == []
 
 
 def test_a_day_is_the_same_whatever_interval_it_was_made_in(places: Places, data: Path) -> None:
