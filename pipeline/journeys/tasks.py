@@ -12,10 +12,12 @@ from pipeline.journeys.build import build_journeys, journeys_in
 from pipeline.journeys.doubts import doubts_about_ids
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.parameters import HiddenParameter, setting
+from pipeline.source.check_source import check_source
 from pipeline.source.dated import first_session_day, history_start
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
+from targets.errors import DatabaseError
 from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
@@ -56,7 +58,11 @@ class JourneySettings(JourneyOptions, IntervalStage):
         version = source.version()
         if version not in _first_days:
             _first_days.clear()
-            _first_days[version] = first_session_day(source) if source.exists() else None
+            try:
+                _first_days[version] = first_session_day(source) if source.exists() else None
+            except DatabaseError:
+                check_source(source)  # which says more of a table or column that is not there
+                raise
         return history_start(_first_days[version], conversion_day)
 
     def reached(self, stage: type[IntervalStage]) -> Any:  # noqa: ANN401 - the stage's own type

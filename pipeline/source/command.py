@@ -6,7 +6,7 @@ import argparse
 import datetime as dt
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -119,11 +119,10 @@ def _show(source: Source) -> Iterator[str]:
         shown = [row for _, extract in extracts for row in extract.rows.slice(0, _EXAMPLES).to_pylist()][:_EXAMPLES]
         for row in shown:
             _say(f"  row: {_readable(row)}")
-        for day, extract in extracts:
+        for _, extract in extracts:
             doubts.look_at(extract)
-            for rejects in extract.rejects.values():
-                if rejects.ids:
-                    yield f"{section} on {day}: {_bad_rows(rejects)}; correct them, or set BAD_ROWS=set-aside"
+        bad = {day: rejects for day, extract in extracts for rejects in extract.rejects.values() if rejects.ids}
+        yield from _bad_rows(section, bad)
     for query, section in _cost_inputs(source):
         _say(f"\n{section}\n  query: {query_of(source, section)}")
         yield from _show_costs(source, section, query)
@@ -168,12 +167,19 @@ def _show_costs(source: Source, section: str, query: str) -> Iterator[str]:
         yield f"{section}: {bad:,} costs are no number of at least 0; correct them, or set BAD_ROWS or NEGATIVE_COST"
 
 
-def _bad_rows(rejects: Rejects) -> str:
-    shown = ", ".join(
-        f"{row_id or '(no id)'} ({reason})"
-        for row_id, reason in list(zip(rejects.ids, rejects.reasons, strict=True))[:_EXAMPLES]
-    )
-    return f"{len(rejects.ids):,} bad row{'s' * (len(rejects.ids) > 1)}: {shown}"
+def _bad_rows(section: str, bad: Mapping[dt.date, Rejects]) -> Iterator[str]:
+    """A line for each reason: how many rows of how many days, and a few of them."""
+    by_reason: dict[str, list[tuple[dt.date, str]]] = {}
+    for day, rejects in bad.items():
+        for row_id, reason in zip(rejects.ids, rejects.reasons, strict=True):
+            by_reason.setdefault(reason, []).append((day, row_id or "(no id)"))
+    for reason, rows in by_reason.items():
+        days = len({day for day, _ in rows})
+        shown = ", ".join(f"{row_id} on {day}" for day, row_id in rows[:_EXAMPLES])
+        yield (
+            f"{section}: {reason}: {len(rows):,} row{'s' * (len(rows) > 1)} on {days} day{'s' * (days > 1)}, such as "
+            f"{shown}; correct them, write an expression in SOURCE_MAPPING, or set BAD_ROWS=set-aside"
+        )
 
 
 def _readable(row: dict[str, object]) -> str:

@@ -94,7 +94,7 @@ def test_a_guessed_mapping_is_one_and_check_shows_what_is_wrong(
     problems = [line.removeprefix("PROBLEM: ") for line in printed.splitlines() if line.startswith("PROBLEM")]
     assert [problem.partition(",")[0][:60] for problem in problems] == [
         "sessions: 1 rows are of no plausible day",
-        "conversions on 2024-03-01: 1 bad row: 2 (currency is 'DKK'",
+        "conversions: currency is 'DKK'",
         "user_id of sessions begins or ends with a blank or line end ",
         "channel names differ in case",
     ]
