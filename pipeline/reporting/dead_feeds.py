@@ -51,9 +51,14 @@ def dead_feeds(feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conver
 
 
 def describe(found: Sequence[Mapping[str, str]]) -> str:
-    """The dead feeds in a line."""
-    shown = [f"{dead['date']}: {dead['reason']}" for dead in found[:_SHOWN]]
-    return "; ".join(shown) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    """The dead feeds in a line, those of the same reason together."""
+    dates: dict[str, list[str]] = {}
+    for dead in found:
+        dates.setdefault(dead["reason"], []).append(dead["date"])
+    return "; ".join(
+        f"{', '.join(of_reason[:_SHOWN])}{f' and {len(of_reason) - _SHOWN} more' * (len(of_reason) > _SHOWN)}: {reason}"
+        for reason, of_reason in dates.items()
+    )
 
 
 def refuse_dead_feeds(found: Sequence[Mapping[str, str]]) -> None:

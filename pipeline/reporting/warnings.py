@@ -26,7 +26,7 @@ def warnings_of(
     moved = choice.redistribution
     if moved and (unknown := moved.unknown_channels(channels)):
         yield f"the redistribution names channels without a session: {', '.join(unknown)}; are they mistyped?"
-    if choice.name == "last-non-direct" and channels and not {*choice.options.direct_channels} & {*channels}:
+    if choice.name == "last-non-direct" and not _met(choice.options.direct_channels, channels):
         yield (
             f"no channel is called {_some(choice.options.direct_channels, ' or ')}, so last-non-direct passes over "
             "none; name yours in DIRECT_CHANNELS"
@@ -36,6 +36,12 @@ def warnings_of(
         yield f"channels that differ in case or blanks alone are reported apart: {groups}; make them one in the source"
     if listed and (unlisted := [name for name in channels if name not in listed]):
         yield f"{len(unlisted)} channels are not in the CHANNELS file and have no group: {_some(unlisted)}"
+
+
+def _met(names: Collection[str], channels: Collection[str]) -> bool:
+    """Whether there is a channel, if there are any, of one of the names, which ignore case."""
+    folded = {channel.casefold() for channel in channels}
+    return not folded or any(name.casefold() in folded for name in names)
 
 
 def _some(names: Sequence[str], between: str = ", ") -> str:

@@ -51,7 +51,7 @@ _DEFAULT_OPTIONS = ModelOptions()
 _COMPARISON_MODELS: dict[str, tuple[int, Callable[..., Credit], Callable[[ModelOptions], Mapping[str, object]]]] = {
     "first-touch": (1, first_touch, lambda _: {}),
     "last-touch": (1, last_touch, lambda _: {}),
-    "last-non-direct": (1, last_non_direct, lambda options: {"direct_channels": options.direct_channels}),
+    "last-non-direct": (2, last_non_direct, lambda options: {"direct_channels": options.direct_channels}),
     "linear": (1, linear, lambda _: {}),
     "position-based": (
         1,

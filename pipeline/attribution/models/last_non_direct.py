@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 def last_non_direct(journeys: JourneyArrays, *, direct_channels: Collection[str]) -> Credit:
     """All credit to the last session of a channel that is not direct, or else to the last session.
 
+    The names of direct channels ignore case.
+
     >>> from pipeline.attribution.models.paths import journeys_of
-    >>> last_non_direct(journeys_of("ABD", "DD"), direct_channels=["D"]).ihc.tolist()
+    >>> last_non_direct(journeys_of("ABD", "DD"), direct_channels=["d"]).ihc.tolist()
     [0.0, 1.0, 0.0, 0.0, 1.0]
     """
-    direct = np.array([name in direct_channels for name in journeys.channels], dtype=np.bool_)
+    folded = {name.casefold() for name in direct_channels}
+    direct = np.array([name.casefold() in folded for name in journeys.channels], dtype=np.bool_)
     rows = np.where(direct[journeys.channel], -1, np.arange(len(journeys.channel)))
     last: NDArray[np.int64] = np.maximum.reduceat(rows, firsts(journeys))
     return all_to(np.where(last < 0, lasts(journeys), last), journeys)
