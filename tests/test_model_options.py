@@ -128,8 +128,10 @@ def test_an_option_rebuilds_the_model_that_takes_it_and_no_other(reported_shop: 
     assert reported_shop.report(SHOP_INTERVAL, HALF_LIFE_HOURS="1", EXCLUDED_CHANNELS="Referral").built == []
     assert versions(reported_shop.files) == before
 
-    reported_shop.report(SHOP_INTERVAL, "--model", "last-touch").succeeded()
-    outcome = reported_shop.report(SHOP_INTERVAL, "--model", "last-touch", EXCLUDED_CHANNELS='Referral, "=1+1"')
+    reported_shop.report(SHOP_INTERVAL, "--model", "last-touch", STORE="replace").succeeded()
+    outcome = reported_shop.report(
+        SHOP_INTERVAL, "--model", "last-touch", STORE="replace", EXCLUDED_CHANNELS='Referral, "=1+1"'
+    )
     assert outcome.succeeded().kinds_built >= {"Attribution", "StoredAttribution", "ChannelReportingTable", "Report"}
     rows = read_report(reported_shop.report_file(SHOP_INTERVAL, model="last-touch"))
     assert sum(float(row["ihc"]) for row in rows) == pytest.approx(reported_shop.books(SHOP_INTERVAL)["attributed"])

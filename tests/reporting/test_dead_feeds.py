@@ -74,6 +74,7 @@ def test_an_interval_without_conversions_is_named() -> None:
 def test_they_fail_a_run_in_one_line_that_names_the_first_ten() -> None:
     refuse_dead_feeds([])
     dead = [{"date": f"2023-09-{day:02}", "feed": "costs", "reason": "no cost"} for day in range(1, 13)]
-    with pytest.raises(DeadFeedError, match=r"^a feed looks dead: 2023-09-01, 2023-09-02, .*, 2023-09-10 and 2 more: no cost; complete the"):
+    named = r"^a feed looks dead: 2023-09-01, 2023-09-02, .*, 2023-09-10 and 2 more: no cost; complete the"
+    with pytest.raises(DeadFeedError, match=named):
         refuse_dead_feeds(dead)
-    assert describe(dead[:2]) == "2023-09-01: no cost; 2023-09-02: no cost"
+    assert describe(dead[:2]) == "2023-09-01, 2023-09-02: no cost"
