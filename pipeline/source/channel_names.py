@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -47,6 +47,16 @@ def alike(names: Iterable[str]) -> list[list[str]]:
         letters = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
         groups.setdefault(letters, []).append(name)
     return [group for letters, group in sorted(groups.items()) if letters and len(group) > 1]
+
+
+def spellings(names: Iterable[str], expression: str) -> Iterator[str]:
+    """A line for names that are `alike`, with what joins them in place of the expression of a mapping."""
+    if groups := alike(names):
+        shown = "; ".join(", ".join(map(repr, group)) for group in groups[:_SHOWN])
+        yield (
+            f"channel names differ in case, blanks or punctuation alone: {shown}; to join them write "
+            f'channel_name = "{joining(groups, expression)}" in [sessions] of SOURCE_MAPPING'
+        )
 
 
 def joining(groups: list[list[str]], expression: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.source.amounts import costs_in_currency
 from pipeline.source.channel_names import cleaned
 from pipeline.source.columns import refuse_damaged_text
 from pipeline.source.source import Source, channel_costs_query
@@ -18,6 +19,7 @@ CHANNEL_SPEND = pa.schema([("date", pa.date32()), ("channel_name", pa.string()),
 """Spend that no session carries; several rows of a date and channel are summed. A cost in another currency is NaN."""
 
 _RAW = pa.schema([("date_text", pa.string()), ("channel_name", pa.string()), ("cost", pa.float64())])
+_DATE_OR_TIME = r"^\d{4}-\d\d-\d\d([T ].*)?$"
 _DAY = 86_400
 
 
@@ -41,25 +43,31 @@ def read_channel_spend(source: Source) -> ChannelSpend | None:
         return None
     with source.connect() as connection:
         raw = connection.query(sql).combine_chunks()
-    named = raw["currency"].to_pylist() if "currency" in raw.column_names and raw.num_rows else None
-    raw = raw.select(_RAW.names).cast(_RAW) if raw.num_rows else _RAW.empty_table()
+    raw = raw if raw.num_rows else _RAW.empty_table()
+    amounts = costs_in_currency(raw, source)
+    raw = raw.select(_RAW.names).cast(_RAW)
     refuse_damaged_text(raw, f"{source.name}, channel_costs")
-    amounts = raw["cost"].to_numpy().copy()
-    if named is not None:
-        amounts[[(value or "").strip().upper() not in ("", source.currency) for value in named]] = np.nan
     days, is_day = _days(raw["date_text"], source)
-    undated: dict[str, tuple[int, float]] = {}
-    for place in np.flatnonzero(~is_day):
-        rows, amount = undated.get(value := raw["date_text"][place].as_py(), (0, 0.0))
-        undated[value] = (rows + 1, amount + (float(amounts[place]) if np.isfinite(amounts[place]) else 0.0))
-    rows = pa.table([pa.array(days).cast(pa.date32()), raw["channel_name"], pa.array(amounts)], schema=CHANNEL_SPEND)
+    rows = pa.table([pa.array(days).cast(pa.date32()), raw["channel_name"], amounts], schema=CHANNEL_SPEND)
+    no_day = pa.array(~is_day)
+    undated = _by_value(raw["date_text"].filter(no_day), amounts.filter(no_day).to_numpy())
     return ChannelSpend(cleaned(rows.filter(pa.array(is_day))), undated)
+
+
+def _by_value(texts: pa.ChunkedArray, amounts: np.ndarray) -> dict[str, tuple[int, float]]:
+    """How often each text is there, and the sum of its finite amounts."""
+    encoded = texts.combine_chunks().dictionary_encode()
+    values, places = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
+    finite = np.where(np.isfinite(amounts), amounts, 0.0)
+    counts = np.bincount(places, minlength=len(values)).tolist()
+    sums = np.bincount(places, weights=finite, minlength=len(values)).tolist()
+    return {value: (rows, amount) for value, rows, amount in zip(values, counts, sums, strict=True)}
 
 
 def _days(texts: pa.ChunkedArray, source: Source) -> tuple[np.ndarray, np.ndarray]:
     """The days, since 1970, that texts write, as a date or as a time whose date counts; and which are plausible."""
-    joined = pc.utf8_slice_codeunits(texts, 0, 10).combine_chunks()
-    parsed = parse(joined)
+    parsed = parse(pc.utf8_slice_codeunits(texts, 0, 10).combine_chunks())
+    is_whole = pc.match_substring_regex(texts, _DATE_OR_TIME).to_numpy()
     days = (parsed.seconds // _DAY).astype(np.int32)
     first, last = ((day - dt.date(1970, 1, 1)).days for day in plausible_days(source.zone))
-    return days, parsed.is_time & parsed.is_local & (days >= first) & (days <= last)
+    return days, parsed.is_time & parsed.is_local & is_whole & (days >= first) & (days <= last)

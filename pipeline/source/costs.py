@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.errors import SourceError
+from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
 from pipeline.source.extract import Extract
@@ -24,9 +24,6 @@ from pipeline.sql_session import view_of_files
 
 _RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64()), ("origin", pa.int8())])
 """origin numbers the query: a session may have a cost in each, and they add up."""
-
-_PARTS = 10**12
-"""Costs are summed as whole numbers of these parts of a euro, so that no order of rows or threads changes a sum."""
 
 _EPOCH = dt.date(1970, 1, 1)
 _NO_AMOUNT = {"refuse": "cost is not a number of at least 0", "net": "cost is not a number"}
@@ -136,10 +133,8 @@ def sum_channel_costs(
             connection.execute(statement, {"net": net} if "$net" in statement else None)
         connection.execute(_SET_UP_REPEATED)
         counts = {(day, channel): count for day, channel, count in connection.execute(_SESSIONS).fetchall()}
-        spent = {
-            (day, channel): sum_ for day, channel, sum_ in connection.execute(_SPENT, {"parts": _PARTS}).fetchall()
-        }
-        of_days = {day: of_day for day, *of_day in connection.execute(_OF_THE_DAY, {"parts": _PARTS}).fetchall()}
+        spent = {(day, channel): sum_ for day, channel, sum_ in connection.execute(_SPENT, {"parts": PARTS}).fetchall()}
+        of_days = {day: of_day for day, *of_day in connection.execute(_OF_THE_DAY, {"parts": PARTS}).fetchall()}
         bad: dict[int, list[_Bad]] = {}
         for day, name, cost, is_amount, clashes in connection.execute(_BAD).fetchall():
             reasons = _no_amount(cost, source, negative_cost) * (not is_amount) + [_REPEATED] * clashes
@@ -157,7 +152,7 @@ def sum_channel_costs(
         rows = pa.table(
             {
                 "channel_name": names,
-                "cost": [spent.get((day, name), 0) / _PARTS for name in names],
+                "cost": [spent.get((day, name), 0) / PARTS for name in names],
                 "sessions": [counts.get((day, name), 0) for name in names],
             },
             schema=CHANNEL_COSTS,
@@ -166,8 +161,8 @@ def sum_channel_costs(
         if channel_spend is not None:
             rejects["channel_costs"] = _rejects(bad_spend.get(day, []))
         spend, found, counting = of_days.get(day, (0, 0, 0))
-        of_set_aside = spent.get((day, ""), 0) / _PARTS
-        yield date, Extract(rows, rejects), CostSums(spend / _PARTS, of_set_aside, int(found), int(found - counting))
+        of_set_aside = spent.get((day, ""), 0) / PARTS
+        yield date, Extract(rows, rejects), CostSums(spend / PARTS, of_set_aside, int(found), int(found - counting))
 
 
 class _Bad(NamedTuple):
@@ -180,12 +175,9 @@ def _in_currency(source: Source) -> Change:
     """Costs of a query with its number; one in another currency than that of the source is NaN."""
 
     def change(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
-        cost = batch.column("cost").cast(pa.float64())
-        if "currency" in batch.schema.names:
-            named = pc.utf8_upper(pc.utf8_trim_whitespace(batch.column("currency").cast(pa.string())))
-            cost = pc.if_else(pc.is_in(named, value_set=pa.array(["", source.currency])), cost, math.nan)
         origin = pa.array(np.full(batch.num_rows, number, np.int8))
-        return pa.record_batch([batch.column("session_id").cast(pa.string()), cost, origin], schema=_RAW_COSTS)
+        columns = [batch.column("session_id").cast(pa.string()), costs_in_currency(batch, source), origin]
+        return pa.record_batch(columns, schema=_RAW_COSTS)
 
     return change
 

@@ -173,7 +173,7 @@ class ScannedDays(DayExtract):
 
         with self.files.scratch() as folder:
             rows = self.each(self.scan(days_in(stale), folder), keep, len(stale))
-        for doubt in doubts.lines():
+        for doubt in doubts.of_rows():
             self.warn(doubt)
         self.refuse_bad_rows(rejects)
         return counted(len(stale), sum(rows))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.source.channel_names import alike, joining
+from pipeline.source.channel_names import spellings
 from pipeline.source.extract import Extract
 from pipeline.source.source import Source
 from pipeline.source.times import at_midnight
@@ -49,6 +49,11 @@ class Doubts:
 
     def lines(self) -> Iterator[str]:
         """One line a doubt."""
+        yield from self.of_rows()
+        yield from spellings(self._channels, self._source.mapping.sessions.channel_name)
+
+    def of_rows(self) -> Iterator[str]:
+        """One line a doubt, but for spellings of channels: a report tells those of all its days."""
         if count := self._counts.get("duplicates"):
             yield f"{count:,} rows are identical to another one in every column; each counts once"
         if count := self._counts.get("refunds"):
@@ -65,13 +70,6 @@ class Doubts:
             yield (
                 f"{key} begins or ends with a blank or line end in {count:,} rows, such as {example!r}: it is another "
                 f'one than {example.strip()!r}; if it should not be, write {name} = "{trimmed}" in SOURCE_MAPPING'
-            )
-        if groups := alike(self._channels):
-            shown = "; ".join(", ".join(map(repr, group)) for group in groups[:_SHOWN])
-            expression = joining(groups, self._source.mapping.sessions.channel_name)
-            yield (
-                f"channel names differ in case, blanks or punctuation alone: {shown}; to join them write "
-                f'channel_name = "{expression}" in [sessions] of SOURCE_MAPPING'
             )
         if self._midnight and all(self._midnight):
             yield (

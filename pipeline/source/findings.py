@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import BadRowsError, SourceError
+from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import ChannelSpend, read_channel_spend
 from pipeline.source.dated import Tally, dated_inputs, tally, undated_remedy
 from pipeline.source.source import Source, cost_queries
@@ -20,7 +22,6 @@ from pipeline.source.streaming import streamed
 
 _SHOWN = 5
 _LISTED = 100
-_PARTS = 10**6
 _SESSION_DAYS = pa.schema([("id", pa.binary()), ("day", pa.int32())])
 _COST_ROWS = pa.schema([("id", pa.binary()), ("cost", pa.float64()), ("origin", pa.int8())])
 _AMOUNTS = {"session_sources": "cost", "conversions": "revenue", "channel_costs": "cost"}
@@ -37,14 +38,14 @@ SELECT day, digest, origin, cost, CASE WHEN day IS NULL THEN id END AS orphan
 FROM (SELECT hash(id) AS digest, id, origin, cost FROM cost_rows) LEFT JOIN seen USING (digest)
 """
 _ORPHANS = """
-SELECT count(*), coalesce(sum(CASE WHEN abs(cost) < 1e15 THEN CAST(round(cost * $parts) AS HUGEINT) END), 0),
+SELECT count(*), coalesce(sum(CASE WHEN abs(cost) < 1e20 THEN CAST(round(cost * $parts) AS HUGEINT) END), 0),
        list(DISTINCT orphan ORDER BY orphan)[:$shown]
 FROM matched WHERE orphan IS NOT NULL AND cost <> 0
 """
 _SPEND = """
 SELECT day, sum(CAST(round(cost * $parts) AS HUGEINT))
 FROM (SELECT day, digest, origin, cost FROM matched WHERE orphan IS NULL GROUP BY ALL)
-WHERE abs(cost) < 1e15 AND (cost >= 0 OR $net) GROUP BY day ORDER BY day
+WHERE abs(cost) < 1e20 AND (cost >= 0 OR $net) GROUP BY day ORDER BY day
 """
 
 
@@ -108,7 +109,7 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         return pa.record_batch([batch.column("id").cast(pa.binary()), numbers], schema=_SESSION_DAYS)
 
     def costs(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
-        columns = [batch.column("session_id").cast(pa.binary()), batch.column("cost").cast(pa.float64())]
+        columns = [batch.column("session_id").cast(pa.binary()), costs_in_currency(batch, source)]
         return pa.record_batch([*columns, pa.array(np.full(batch.num_rows, number, np.int8))], schema=_COST_ROWS)
 
     with _explained():
@@ -119,9 +120,9 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         with streamed(source, cost_queries(source, every=True), _COST_ROWS, costs) as cost_rows:
             connection.register("cost_rows", cost_rows)
             connection.execute(_MATCHED)
-        (orphans,) = connection.execute(_ORPHANS, {"parts": _PARTS, "shown": _SHOWN}).fetchall()
-        spent = connection.execute(_SPEND, {"parts": _PARTS, "net": negative_cost == "net"}).fetchall()
-    spend = {_EPOCH + dt.timedelta(day): parts / _PARTS for day, parts in spent if day != _NO_DAY}
+        (orphans,) = connection.execute(_ORPHANS, {"parts": PARTS, "shown": _SHOWN}).fetchall()
+        spent = connection.execute(_SPEND, {"parts": PARTS, "net": negative_cost == "net"}).fetchall()
+    spend = {_EPOCH + dt.timedelta(day): parts / PARTS for day, parts in spent if day != _NO_DAY}
     undated = {name: {value: Counted(*of) for value, of in found.undated.items()} for name, found in tallies.items()}
     if (of_channels := read_channel_spend(source)) is not None:
         undated["channel_costs"] = {value: Counted(*of) for value, of in of_channels.undated.items()}
@@ -131,8 +132,8 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         daily={name: {day: Counted(*of) for day, of in found.days.items()} for name, found in tallies.items()},
         undated=undated,
         spend=spend,
-        spend_without_a_day=math.fsum(parts / _PARTS for day, parts in spent if day == _NO_DAY),
-        orphans=Counted(count, parts / _PARTS),
+        spend_without_a_day=math.fsum(parts / PARTS for day, parts in spent if day == _NO_DAY),
+        orphans=Counted(count, parts / PARTS),
         examples=[_text(name) for name in examples or ()],
         remedies={name: undated_remedy(source, name, found.undated) for name, found in tallies.items()},
     )
@@ -140,10 +141,12 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
 
 def _add_spend(spend: dict[dt.date, float], of_channels: ChannelSpend, negative_cost: str) -> None:
     """Add to the spend of each day what no session carries."""
-    for row in of_channels.rows.to_pylist():
-        cost = row["cost"]
-        if math.isfinite(cost) and (cost >= 0 or negative_cost == "net"):
-            spend[row["date"]] = spend.get(row["date"], 0.0) + cost
+    is_amount = pc.is_finite(of_channels.rows["cost"])
+    if negative_cost != "net":
+        is_amount = pc.and_(is_amount, pc.greater_equal(of_channels.rows["cost"], 0.0))
+    amounts = of_channels.rows.filter(is_amount).group_by("date", use_threads=False).aggregate([("cost", "sum")])
+    for day, amount in zip(amounts["date"].to_pylist(), amounts["cost_sum"].to_pylist(), strict=True):
+        spend[day] = spend.get(day, 0.0) + amount
 
 
 def _text(raw: bytes) -> str:

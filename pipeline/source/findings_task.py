@@ -9,6 +9,7 @@ from typing import Any
 import luigi
 
 from pipeline.parameters import setting
+from pipeline.source.amounts import cost_settings
 from pipeline.source.drift import drift_warnings, drifted, is_read_anew
 from pipeline.source.findings import look_at, refuse_undated, warnings
 from pipeline.source.init_database import InitDatabase, SourceSettings
@@ -43,7 +44,7 @@ class SourceFindings(SourceSettings):
 
     def settings(self) -> Mapping[str, Any]:
         """What a cost is."""
-        return {"negative_cost": self.negative_cost}
+        return cost_settings(self.source, self.negative_cost)
 
     def inputs(self) -> Mapping[Part, Any]:
         """Nothing: whether the source was written to since is no matter of the content."""
@@ -76,6 +77,12 @@ class SourceFindings(SourceSettings):
         """Look at the source, and say what was found, whenever that was."""
         super().run_once()
         self.say()
+
+    def trigger_event(self, event: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Say what was found also where the stage is done; a handler would change Luigi's own for who imports this."""
+        super().trigger_event(event, *args, **kwargs)
+        if event == luigi.Event.DEPENDENCY_PRESENT:
+            self.say()
 
     def say(self) -> None:
         """Warn of everything that was found."""
@@ -124,11 +131,6 @@ class SourceFindings(SourceSettings):
             return str(json.loads(self.files.read(_LOOKED))["looked"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-@SourceFindings.event_handler(luigi.Event.DEPENDENCY_PRESENT)
-def _say_again(findings: SourceFindings) -> None:
-    findings.say()
 
 
 def _repeated(noted: Mapping[str, StoredNotes]) -> dict[str, int]:

@@ -106,13 +106,16 @@ def cost_queries(source: Source, *, every: bool = False) -> list[str]:
 
 
 def channel_costs_query(source: Source) -> str | None:
-    """The query of spend that no session carries: date_text (as written), channel_name, cost, currency where named."""
+    """The query of spend that no session carries: date_text (as written), channel_name, cost, currency where named.
+
+    A cost of NULL is 0, one that is no number -infinity.
+    """
     if (costs := source.mapping.channel_costs) is None:
         return None
     columns = {
         "date_text": ("date", costs.date),
         "channel_name": ("text", costs.channel_name),
-        "cost": ("amount", costs.cost),
+        "cost": ("cost", costs.cost),
     } | ({"currency": ("text", costs.currency)} if costs.currency else {})
     return str(source.sql.select(columns, costs.table))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.source.amounts import cost_settings
 from pipeline.source.channel_spend import read_channel_spend
 from pipeline.source.checks import Rejects
 from pipeline.source.costs import cost_notes, sum_channel_costs
@@ -75,9 +76,7 @@ class ChannelCosts(DayExtract):
 
     def settings(self) -> Mapping[str, Any]:
         """What a negative cost is, and which currency is a good row's where the source names one."""
-        mapping = self.source.mapping
-        named = any(costs is not None and costs.currency for costs in (mapping.session_costs, mapping.channel_costs))
-        return {"negative_cost": self.negative_cost, **({"currency": self.currency} if named else {})}
+        return cost_settings(self.source, self.negative_cost)
 
     def inputs(self) -> Mapping[Part, Any]:
         """The days' sessions, and those set aside."""

@@ -19,8 +19,9 @@ from source_cases import DAY, costs_of, read_all_costs, read_costs, source_at
 from support.databases import Row, add_rows, change, session, write_database
 
 from pipeline.errors import SourceError
+from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
-from pipeline.source.costs import CHANNEL_SPEND, CostSums
+from pipeline.source.costs import CostSums
 from pipeline.source.extract import Extract
 from pipeline.source.schema import CHANNEL_COSTS
 from pipeline.source.source import Source

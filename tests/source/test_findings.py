@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from source_cases import source_at
 from support.databases import add_rows, change, conversion, session, write_database
 from support.stages import make, places_of
 
@@ -18,22 +19,26 @@ from pipeline.places import Places
 from pipeline.source.drift import drift_warnings, drifted
 from pipeline.source.findings import Counted, Look, look_at, refuse_undated, warnings
 from pipeline.source.settling import is_settled, is_to_be_read_again, reading_of, settling_notes
+from pipeline.source.source import Source
 from pipeline.source.stored import holes
 from pipeline.source.tasks import SourceFindings
 from pipeline.source.version import own_writes, source_version
 from pipeline.sql_session import sql_session
-from targets.database import open_database
 from targets.files import LocalFiles
 
 DAY = dt.date(2023, 9, 1)
 NEXT = DAY + dt.timedelta(days=1)
+REMEDY = (
+    "{} has to be YYYY-MM-DD and {} HH:MM:SS, of a day from 2000 on; correct them in the source, "
+    "or write an expression for time in [{}] of SOURCE_MAPPING"
+)
 
 
-def look(path: Path, **options: str) -> Look:
-    """A look at a database."""
-    files = LocalFiles(path.parent / "data")
-    with sql_session(files, "200MB") as connection:
-        return look_at(open_database(f"sqlite:///{path}"), connection, **options)
+def look(source: Path | Source, **options: str) -> Look:
+    """A look at a source, by default of the default schema."""
+    source = source if isinstance(source, Source) else source_at(source)
+    with tempfile.TemporaryDirectory() as folder, sql_session(LocalFiles(Path(folder)), "200MB") as connection:
+        return look_at(source, connection, **options)
 
 
 @pytest.fixture
@@ -67,12 +72,28 @@ class TestLooking:
         )
         found = document(look(path))
         assert found["rows_without_a_day"] == {
-            "conversions": {"rows": 2, "amount": 5.0, "values": {"": 1, "20230901": 1}},
-            "session_sources": {"rows": 2, "amount": 4.0, "values": {"1.9.2023": 1, "X'FF'": 1}},
+            "session_sources": {
+                "rows": 2,
+                "amount": 4.0,
+                "remedy": REMEDY.format("event_date", "event_time", "sessions"),
+                "values": {"1.9.2023": 1, "X'FF'": 1},
+            },
+            "conversions": {
+                "rows": 2,
+                "amount": 5.0,
+                "remedy": REMEDY.format("conv_date", "conv_time", "conversions"),
+                "values": {"": 1, "20230901": 1},
+            },
         }
-        message = r"conv_date is '' \(1\), '20230901' \(1\), not YYYY-MM-DD; session_sources: 2 rows and 4.00 of cost"
-        with pytest.raises(BadRowsError, match=message):
+        with pytest.raises(BadRowsError) as refused:
             refuse_undated(found)
+        assert str(refused.value) == (
+            "session_sources: 2 rows and 4.00 of cost without a plausible day: '1.9.2023' (1), \"X'FF'\" (1); "
+            f"{REMEDY.format('event_date', 'event_time', 'sessions')}. "
+            "conversions: 2 rows and 5.00 of revenue without a plausible day: '' (1), '20230901' (1); "
+            f"{REMEDY.format('conv_date', 'conv_time', 'conversions')}. "
+            "Or set BAD_ROWS=set-aside to go on without them"
+        )
 
     def test_costs_of_no_session_are_counted_with_examples(self, path: Path) -> None:
         add_rows(path, costs=[(f"gone {n}", 1.5) for n in range(7)] + [(None, 1.0), ("free", 0.0), ("free", None)])
@@ -156,17 +177,26 @@ class TestDrift:
 
 def test_a_day_is_settled_days_of_24_hours_after_its_end() -> None:
     end = dt.datetime(2023, 9, 2, tzinfo=dt.UTC).timestamp()
-    assert not is_settled(DAY, 3, end + 3 * 86_400 - 1)
-    assert is_settled(DAY, 3, end + 3 * 86_400)
-    assert is_settled(DAY, 0, end)
+    assert not is_settled(DAY, 3, end + 3 * 86_400 - 1, "UTC")
+    assert is_settled(DAY, 3, end + 3 * 86_400, "UTC")
+    assert is_settled(DAY, 0, end, "UTC")
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("Europe/Berlin", -2), ("America/New_York", 4)])
+def test_a_day_ends_where_the_report_is(zone: str, hours: int) -> None:
+    end = dt.datetime(2023, 9, 2, tzinfo=dt.UTC).timestamp() + hours * 3_600
+    assert not is_settled(DAY, 0, end - 1, zone)
+    assert is_settled(DAY, 0, end, zone)
+    (notes,) = settling_notes([DAY], 1, end + 86_399, "reading", zone).values()
+    assert notes == {"settled": False, "read": "reading"}
 
 
 def test_an_unsettled_day_is_read_once_by_each_reading() -> None:
     first, second = reading_of("run", None), reading_of("other run", None)
-    (unsettled,) = settling_notes([DAY], 3, 0.0, first).values()
+    (unsettled,) = settling_notes([DAY], 3, 0.0, first, "UTC").values()
     assert not is_to_be_read_again(unsettled, first)
     assert is_to_be_read_again(unsettled, second)
-    (settled,) = settling_notes([DAY], 3, 2e9, first).values()
+    (settled,) = settling_notes([DAY], 3, 2e9, first, "UTC").values()
     assert settled == {"settled": True}
     assert not is_to_be_read_again(settled, second)
 
@@ -187,8 +217,9 @@ class TestStage:
         assert make(SourceFindings(places=places)) == ["InitDatabase", "SourceFindings"]
         assert make(SourceFindings(places=places)) == []
         change(path, "UPDATE conversions SET conv_date = ''")
+        said = r"^conversions: 1 row and 10.00 of revenue without a plausible day: '' \(1\); conv_date has to be"
         for _ in range(2):
-            with pytest.raises(BadRowsError, match="conv_date is ''"):
+            with pytest.raises(BadRowsError, match=said):
                 make(SourceFindings(places=places))
         assert make(SourceFindings(places=places, bad_rows="set-aside")) == []
         change(path, "UPDATE conversions SET conv_date = '2023-09-01'")
