@@ -1,10 +1,8 @@
-"""The file of channels: to which group each belongs, and names that look like slips."""
+"""The file of channels: to which group each belongs."""
 
 from __future__ import annotations
 
 import csv
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +52,3 @@ def _wrong(row: list[str], channels: dict[str, ChannelGroup]) -> str:
     if name in channels:
         return f"names the channel {name!r} a second time"
     return "" if kind in KINDS else f"has the kind {kind!r}, not {', '.join(KINDS[:-1])} or {KINDS[-1]}"
-
-
-def alike(channels: Iterable[str]) -> list[list[str]]:
-    """Channels that differ in case or blanks alone, together.
-
-    >>> alike(["Email", "SEA", "email ", "SEO"])
-    [['Email', 'email ']]
-    """
-    together: dict[str, list[str]] = {}
-    for name in channels:
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        together.setdefault(key, []).append(name)
-    return [names for names in together.values() if len(names) > 1]

@@ -186,9 +186,9 @@ class Report(StoringSettings):
             refuse_dead_feeds(books["dead_feeds"])
         self._write(tables, books)
         check_rejected_share(books, self.max_rejected_share)
-        for warning in warnings_of(
-            tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1], books, self.choice, self.groups
-        ):
+        channels = tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1]
+        expression = self.findings.source.mapping.sessions.channel_name
+        for warning in warnings_of(channels, books, self.choice, self.groups, expression):
             self.warn(warning)
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 

@@ -7,19 +7,24 @@ from typing import Any
 
 from pipeline.attribution.choice import ModelChoice
 from pipeline.console import shortened
-from pipeline.reporting.channel_groups import alike
 from pipeline.reporting.dead_feeds import describe
+from pipeline.source.channel_names import spellings
 
 _SHOWN = 5
 _NAME = 60
 
 
 def warnings_of(
-    channels: Sequence[str], books: Mapping[str, Any], choice: ModelChoice, listed: Collection[str]
+    channels: Sequence[str],
+    books: Mapping[str, Any],
+    choice: ModelChoice,
+    listed: Collection[str],
+    channel_name: str = "channel_name",
 ) -> Iterator[str]:
     """A line for dead feeds, for names that look like slips, and for channels that the CHANNELS file lacks.
 
-    Takes the channels of the report, its books, the model, and the channels of the file.
+    Takes the channels of the report, its books, the model, the channels of the file, and the mapping's expression of
+    a session's channel.
     """
     if books["dead_feeds"]:
         yield f"a feed looks dead: {describe(books['dead_feeds'])}"
@@ -31,9 +36,7 @@ def warnings_of(
             f"no channel is called {_some(choice.options.direct_channels, ' or ')}, so last-non-direct passes over "
             "none; name yours in DIRECT_CHANNELS"
         )
-    if together := alike(channels):
-        groups = "; ".join(_some([repr(name) for name in names]) for names in together[:_SHOWN])
-        yield f"channels that differ in case or blanks alone are reported apart: {groups}; make them one in the source"
+    yield from spellings(channels, channel_name)
     if listed and (unlisted := [name for name in channels if name not in listed]):
         yield f"{len(unlisted)} channels are not in the CHANNELS file and have no group: {_some(unlisted)}"
 

@@ -130,5 +130,6 @@ def test_sections_of_other_programs_are_left_alone_and_doubtful_names_warned_of(
     (shop.folder / "luigi.cfg").write_text("[database]\nhost = here\nuser = me\n[retcode]\ntask_failed = 31\n")
     outcome = journeys(shop, IHC_CONCURENCY="8").succeeded()
     warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
-    (warning,) = warnings
+    warning, finding = warnings
     assert "did you mean IHC_CONCURRENCY?" in warning
+    assert "matches no session" in finding  # of the shop's rows, whatever the settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.reporting.channel_groups import ChannelGroup, alike, load_channels
+from pipeline.reporting.channel_groups import ChannelGroup, load_channels
 
 
 def test_without_a_file_there_are_no_groups() -> None:
@@ -47,10 +47,3 @@ def test_a_malformed_file_is_named_in_one_line(content: bytes | None, message: s
     with pytest.raises(SettingsError, match=f"^CHANNELS names {re.escape(str(path))}.*{re.escape(message)}") as raised:
         load_channels(path)
     assert "\n" not in str(raised.value)
-
-
-def test_names_that_differ_in_case_or_blanks_alone_are_together() -> None:
-    assert alike(["LinkedIn", "linkedin", "linkedin ", "linkedin\u00a0", "Email"]) == [
-        ["LinkedIn", "linkedin", "linkedin ", "linkedin\u00a0"]
-    ]
-    assert alike(["a b", "ab", "A", "B"]) == []

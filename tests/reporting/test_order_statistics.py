@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -101,6 +102,13 @@ def test_the_bounds_of_maturity_are_those_of_a_plain_bootstrap() -> None:
     times = random.poisson(1.0, (4000, 400))
     plain = np.quantile(times @ (1 - early) / times.sum(axis=1), [0.025, 0.975])
     assert (found["low"], found["high"]) == pytest.approx(plain, abs=0.005)
+
+
+def test_no_more_than_all_credit_is_expected() -> None:
+    orders = {f"{number}": Order([Touch("A", 1.0, 0, f"{number}")]) for number in range(9)}
+    statistics = replace(statistics_of({DAY: orders}, ["A"]), lag_credit=np.array([9.000000000000002] * 2))
+    found = maturity(statistics, [DAY])
+    assert found[["expected_share", "high"]].to_numpy().tolist() == [[1.0, 1.0]]
 
 
 def test_without_orders_nothing_is_known_of_maturity() -> None:

@@ -137,7 +137,7 @@ class TestRuns:
         second = other.clone(StoredAttribution)
         make(one)
         before = result_tables(database)
-        for stage in (other.credit, other.conversions):
+        for stage in (other.credit, other.books):
             make(stage)
         with pytest.raises(OwnerChangedError, match=r"^meanwhile another run has stored: .*STORE=continue"):
             second.run()
