@@ -150,18 +150,23 @@ class Report(StoringSettings):
 
     def run_once(self) -> None:
         """Make the files and print the totals by channel."""
-        super().run_once()
         from pipeline.reporting.channel_report import read_csv
-        from pipeline.reporting.latest import keep_latest
         from pipeline.reporting.summary import render
 
-        keep_latest(self.files, self.folder, str(self.date_interval), [str(part) for part in self.parts()])
+        self.make_files()
         summary = read_csv(self.target(CHANNEL_SUMMARY).read_text())
         books = self.target(RECONCILIATION).read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
         sys.stdout.write(render(summary, books, f"{self.model}, {self.date_interval}", files))
         self.say_holes()
         self.findings.renew()
+
+    def make_files(self) -> None:
+        """Make the files that are not current, and copies of the latest ones; print nothing."""
+        super().run_once()
+        from pipeline.reporting.latest import keep_latest
+
+        keep_latest(self.files, self.folder, str(self.date_interval), [str(part) for part in self.parts()])
 
     def say_holes(self) -> None:
         """Warn of days that the result tables lack between days that they have; a trial has no tables."""

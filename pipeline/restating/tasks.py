@@ -126,7 +126,7 @@ def _build(stage: Any) -> None:  # noqa: ANN401 - a stage
     for required in stage.requires():
         _build(required)
     if isinstance(stage, Report):
-        Stage.run_once(stage)  # which prints no totals: there may be many reports
+        stage.make_files()  # no totals are printed: there may be many reports
     else:
         stage.run()
 

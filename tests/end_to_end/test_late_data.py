@@ -61,7 +61,7 @@ def test_rows_of_yesterday_that_come_late_are_in_the_next_report(fresh_shop: Wor
     )
     fresh_shop.report(LATE, "--workers", workers).succeeded()
     assert figures(fresh_shop, LATE) == {
-        ("Ads", str(BEFORE)): ("1.0", "25.0"),
+        ("Ads", str(BEFORE)): ("", "25.0"),
         ("Radio", str(YESTERDAY)): ("4.0", "25.0"),
     }
     change(fresh_shop.database, "UPDATE session_costs SET cost = 5.0 WHERE session_id = 'late'")
@@ -94,8 +94,10 @@ def test_two_runs_that_read_yesterday_again_at_once_agree(fresh_shop: Workplace)
     running = [fresh_shop.start_report(each) for each in (LATE, interval)]
     for started in running:
         started.end().succeeded()
-    for each in (LATE, interval):
-        assert figures(fresh_shop, each) == {("Ads", str(BEFORE)): ("1.0", "50.0")}
+    assert figures(fresh_shop, LATE) == {("Ads", str(BEFORE)): ("", "50.0")}
+    assert figures(fresh_shop, interval) == {("Ads", str(BEFORE)): ("1.0", "50.0")}
+    stored = query(fresh_shop.database, "SELECT date, cost, ihc_revenue FROM channel_reporting")
+    assert stored == [(str(BEFORE), 1.0, 50.0)]
 
 
 class TestDrift:
@@ -216,7 +218,7 @@ class TestFindings:
             outcome = place.report(INTERVAL)
             assert (outcome.code, len(outcome.errors)) == (30, 1)
             assert (
-                "conversions: 1 row and 10.00 of revenue with a malformed date: conv_date is '2.9.2023' (1), not"
+                "conversions: 1 row and 10.00 of revenue without a plausible day: '2.9.2023' (1); conv_date has to be"
                 in (outcome.errors[0])
             )
             assert not (place.files / "report").exists()
@@ -229,7 +231,7 @@ class TestFindings:
         for _ in range(2):
             outcome = place.report(INTERVAL, BAD_ROWS="set-aside").succeeded()
             assert any(
-                "conversions: 1 row and 10.00 of revenue with a malformed date" in line
+                "conversions: 1 row and 10.00 of revenue without a plausible day" in line
                 for line in warnings(outcome.log)
             )
         assert place.report(INTERVAL).code == 30
