@@ -66,6 +66,98 @@ def test_the_report_is_of_the_companys_tables_and_days(place: Workplace) -> None
     assert ("mail / letter", "2024-07-02") not in rows or rows["mail / letter", "2024-07-02"] == 0.0
 
 
+PLAIN = """
+CREATE TABLE session_sources AS SELECT CAST(visit_id AS TEXT) AS session_id, customer AS user_id,
+    date(started) AS event_date, time(started) AS event_time, source || ' / ' || medium AS channel_name,
+    0 AS holder_engagement, 0 AS closer_engagement, 0 AS impression_interaction FROM visits;
+CREATE TABLE conversions AS SELECT CAST(id AS TEXT) AS conv_id, customer AS user_id,
+    date(paid_at, 'unixepoch') AS conv_date, time(paid_at, 'unixepoch') AS conv_time, cents / 100.0 AS revenue
+    FROM orders WHERE state = 'paid';
+CREATE TABLE session_costs AS SELECT CAST(visit_id AS TEXT) AS session_id, click_cost AS cost FROM visits;
+"""
+DEFAULT_TABLES = """
+CREATE TABLE visits (visit_id, customer, started, source, medium, click_cost);
+CREATE TABLE orders (id, customer, paid_at, cents, state);
+INSERT INTO visits VALUES (1, 'a', '2024-07-01 10:00:00', 'google', 'cpc', 1.5),
+                          (2, 'a', '2024-07-02 00:40:00', 'mail', 'letter', NULL),
+                          (3, 'b', '2024-07-01 12:00:00', 'google', 'cpc', 0.5),
+                          (4, 'b', '2024-07-02 22:15:00', 'tv', 'spot', 4.25);
+INSERT INTO orders VALUES (7, 'a', strftime('%s', '2024-07-02 09:30:00') + 0, 10050, 'paid'),
+                          (9, 'b', strftime('%s', '2024-07-02 23:30:00') + 0, 2000, 'paid'),
+                          (8, 'a', strftime('%s', '2024-07-02 10:30:00') + 0, 99, 'open');
+"""
+CONVERSIONS = """
+[conversions]
+from = "conversions"
+conv_id = "conv_id"
+user_id = "user_id"
+time = ["conv_date", "conv_time"]
+revenue = "revenue"
+"""
+SESSIONS = """
+[sessions]
+from = "session_sources"
+session_id = "session_id"
+user_id = "user_id"
+time = TIME
+channel_name = "channel_name"
+"""
+COSTS = """
+[session_costs]
+from = "session_costs"
+session_id = "session_id"
+cost = "cost"
+"""
+UTC = MAPPING.replace('timezone = "Europe/Berlin"\n', "")
+SCHEMAS = {
+    "a company's own tables": UTC,
+    "the default schema, written out": SESSIONS.replace("TIME", '["event_date", "event_time"]') + CONVERSIONS + COSTS,
+    "a timestamp with T, fraction and Z": SESSIONS.replace(
+        "TIME",
+        "\"event_date || 'T' || event_time || '.75Z'\"",  # fractions are cut
+    )
+    + CONVERSIONS
+    + COSTS,
+    "a timestamp with an offset": SESSIONS.replace(
+        "TIME", "\"datetime(event_date || ' ' || event_time, '+5 hours', '+30 minutes') || '+05:30'\""
+    )
+    + CONVERSIONS
+    + COSTS,
+    "seconds since 1970": UTC.replace('time = "started"', "time = \"strftime('%s', started) + 0.5\""),
+    "local times, spend of channels": SESSIONS.replace(
+        "TIME", "\"datetime(event_date || ' ' || event_time, '+2 hours')\"\ntimezone = \"Europe/Berlin\""
+    )
+    + CONVERSIONS
+    + """
+[channel_costs]
+from = "session_costs JOIN session_sources USING (session_id)"
+date = "event_date"
+channel_name = "channel_name"
+cost = "cost"
+""",
+}
+
+
+def test_one_report_comes_of_six_schemas(tmp_path: Path) -> None:
+    found = {}
+    for name, mapping in {"without a mapping": None, **SCHEMAS}.items():
+        folder = tmp_path / str(len(found))
+        folder.mkdir()
+        place = Workplace(folder, {"ATTRIBUTION_MODEL": "linear"})
+        with closing(sqlite3.connect(place.database)) as database, database:
+            database.executescript(DEFAULT_TABLES + PLAIN)
+        if mapping is not None:
+            (folder / "mapping.toml").write_text(mapping)
+            place.environment["SOURCE_MAPPING"] = "mapping.toml"
+        place.report("2024-07-02").succeeded()
+        found[name] = report(place, INTERVAL)
+    plain = found.pop("without a mapping")
+    assert sum(float(row["ihc"]) for row in plain) == 2.0
+    assert sum(float(row["cost"] or 0) for row in plain) == 4.25
+    for name, rows in found.items():
+        assert rows == plain, name
+
+
 def test_costs_of_sessions_are_spent(place: Workplace) -> None:
     place.report("2024-07-01").succeeded()
     costs = {row["channel_name"]: float(row["cost"]) for row in report(place, "2024-07-01-2024-07-02")}
@@ -74,7 +166,10 @@ def test_costs_of_sessions_are_spent(place: Workplace) -> None:
 
 def test_another_mapping_or_zone_is_another_data_directory(place: Workplace) -> None:
     place.report("2024-07-01").succeeded()
-    outcome = place.report("2024-07-01", REPORT_TIMEZONE="Europe/Berlin")
+    outcome = place.report("2024-07-01", REPORT_TIMEZONE="Europe/Berlin")  # whose result tables are another's, first
+    assert outcome.code == 40
+    assert "report_timezone" in outcome.errors[-1].lower()
+    outcome = place.report("2024-07-01", REPORT_TIMEZONE="Europe/Berlin", STORE="replace")
     assert outcome.code == 30
     assert "holds days of the time zone UTC, not of Europe/Berlin; set DATA_DIR to another folder" in outcome.errors[-1]
     (place.folder / "mapping.toml").write_text(MAPPING.replace("cents / 100.0", "cents"))
