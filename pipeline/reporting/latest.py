@@ -26,4 +26,5 @@ def keep_latest(files: Files, folder: str, interval: str, names: Sequence[str]) 
         copy = f"{folder}/latest/{name}"
         if files.version(copy) is None or files.read(copy) != content:
             files.write(copy, content)
-    files.write(record, f"{interval}\n".encode())
+    if files.version(record) is None or files.read(record) != f"{interval}\n".encode():
+        files.write(record, f"{interval}\n".encode())

@@ -164,6 +164,10 @@ class Report(StoringSettings):
     def make_files(self) -> None:
         """Make the files that are not current, and copies of the latest ones; print nothing."""
         super().run_once()
+        self.keep_latest()
+
+    def keep_latest(self) -> None:
+        """Copy the files, if no other report ends later; also what a run that was killed has left undone."""
         from pipeline.reporting.latest import keep_latest
 
         keep_latest(self.files, self.folder, str(self.date_interval), [str(part) for part in self.parts()])
@@ -272,4 +276,5 @@ class Report(StoringSettings):
 def _say_where_it_is(report: Report) -> None:
     report.findings.say()
     report.say_holes()
+    report.keep_latest()
     sys.stdout.write(f"nothing to do, the report is there:\n{report.output()}\n")

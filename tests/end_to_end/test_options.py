@@ -125,10 +125,10 @@ class Tried:
 
 NO_BAD_ROWS = {
     "bad_rows": "the shop has none",
-    "currency": "the shop names none",
     "negative_cost": "nor a negative cost",
     "refunds": "the shop has none",
 }
+NO_AMOUNTS = {**NO_BAD_ROWS, "currency": "the shop names none, and no amount is shown"}
 NO_TABLES = {"store": "it stores nothing"}
 NO_MATTER_OF_CREDIT = {"max_customer_journeys": "the credit of a journey does not depend on its request"}
 TASKS = {
@@ -139,16 +139,16 @@ TASKS = {
     ),
     "ModelComparison": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
-        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT},
+        {**NO_AMOUNTS, **NO_MATTER_OF_CREDIT},
         arguments=(*INTERVAL, "--models", "linear"),
         others=("date_interval", "models", "refresh", "trial"),
     ),
-    "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, {**NO_BAD_ROWS, **NO_TABLES}),
-    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, {**NO_BAD_ROWS, **NO_TABLES}),
+    "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, {**NO_AMOUNTS, **NO_TABLES}),
+    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, {**NO_AMOUNTS, **NO_TABLES}),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {
-            **NO_BAD_ROWS,
+            **NO_AMOUNTS,
             **{name: "no matter of the API" for name, model in READ_BY.items() if model not in (IHC_API, IHC_LOCAL)},
             "excluded_channels": "no matter of the API",
         },
@@ -360,7 +360,7 @@ def test_the_api_is_asked_for_the_conversion_type_of_the_option(shop: Workplace)
         shop.report(SHOP_INTERVAL, **asking).succeeded()
         shutil.rmtree(shop.files / "attribution")
         # the sandbox has the shipped type alone, and refuses another
-        outcome = shop.report(SHOP_INTERVAL, "--conv-type-id", "shop", **asking)
+        outcome = shop.report(SHOP_INTERVAL, "--conv-type-id", "shop", "--store", "replace", **asking)
     assert outcome.code == 30
     assert "'shop'" in outcome.text
     kept = AnswerStore(LocalFiles(shop.files / "answers")).contents()
