@@ -154,7 +154,7 @@ class TestTrial:
         assert {name: now[name] for name in files} == files
         assert reported_shop.database.read_bytes() == database
         new = {name.partition("/")[0] for name in now.keys() - files.keys()}
-        assert new <= {"trials", "undated_rows"}
+        assert new <= {"trials"}
         model = settings.get("ATTRIBUTION_MODEL", "ihc-local")
         (trial,) = (reported_shop.files / "trials").iterdir()
         assert trial.name.startswith(f"{model}-")
