@@ -22,10 +22,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Files(Protocol):
     """Files below one root; a name is a relative path with slashes."""
 
-    def write(self, name: str, content: bytes | memoryview, *, durable: bool = True) -> None:
+    def write(self, name: str, content: bytes | memoryview, *, durable: bool = True, private: bool = False) -> None:
         """Write a whole file: a reader sees the old one or the new one. Raises `UnwritableTargetError`.
 
-        After a power cut, a file that is not durable may be empty.
+        After a power cut, a file that is not durable may be empty. A private one is for its owner alone.
         """
         ...
 
@@ -74,10 +74,10 @@ class LocalFiles:
     root: Path
     mode: int = DEFAULT_MODE
 
-    def write(self, name: str, content: bytes | memoryview, *, durable: bool = True) -> None:
+    def write(self, name: str, content: bytes | memoryview, *, durable: bool = True, private: bool = False) -> None:
         """Write a whole file. Raises `UnwritableTargetError` naming it."""
         with self._refused(name):
-            write_bytes(self.root / name, content, self.mode, durable=durable)
+            write_bytes(self.root / name, content, self.mode & 0o700 if private else self.mode, durable=durable)
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises `FileNotFoundError`, `OSError`."""

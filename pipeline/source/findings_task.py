@@ -67,7 +67,7 @@ class SourceFindings(SourceSettings):
             if not super().is_current(part, print_) or self.is_due(part):
                 looked = self._look_now()
                 self.target(part).write(self._found(), print_)
-                self.files.write(_LOOKED, json.dumps({"looked": looked}).encode())
+                self.files.write(_LOOKED, json.dumps({"looked": looked}).encode(), private=True)
         document = self.document()
         if self.bad_rows == "fail":
             refuse_undated(document)

@@ -61,7 +61,8 @@ def first_conversions(rows: pa.Table) -> FirstConversions:
 def read_first_conversions(source: Source, last: dt.date) -> FirstConversions:
     """The first conversion of each user whose first one is of a day up to `last`, by one scan.
 
-    Rows that are bad by themselves do not count, nor do refunds. Raises `DatabaseError`, `SourceError`.
+    A conversion whose revenue is bad is one all the same, so that correcting it changes no other day; a refund is none.
+    Raises `DatabaseError`, `SourceError`.
     """
     conversions, times = source.mapping.conversions, source.conversion_times
     columns = {**time_columns(times), **conversion_columns(source)}
@@ -75,18 +76,20 @@ def read_first_conversions(source: Source, last: dt.date) -> FirstConversions:
         for batch in dated(batches, times):
             rows = pa.Table.from_batches([batch]).select(_SCHEMA.names).cast(_SCHEMA)
             refuse_damaged_text(rows, "conversions")
-            tables.append(rows.filter(_counts(rows, earliest, last)))
+            tables.append(rows.filter(_counts(rows, source, last)))
     return first_conversions(pa.concat_tables(tables))
 
 
-def _counts(rows: pa.Table, earliest: dt.date, last: dt.date) -> pa.ChunkedArray:
+def _counts(rows: pa.Table, source: Source, last: dt.date) -> pa.ChunkedArray:
+    earliest, _ = plausible_days(source.zone)
     conditions = [
         pc.not_equal(rows["conv_id"], ""),
         pc.not_equal(rows["user_id"], ""),
         pc.is_valid(rows["seconds"]),
-        pc.is_finite(rows["revenue"]),
-        pc.greater_equal(rows["revenue"], 0.0),
         pc.greater_equal(rows["day"], pa.scalar(earliest)),
         pc.less_equal(rows["day"], pa.scalar(last)),
     ]
+    if source.refunds == "list":
+        is_refund = pc.and_(pc.is_finite(rows["revenue"]), pc.less(rows["revenue"], 0.0))
+        conditions.append(pc.invert(is_refund))
     return functools.reduce(pc.and_kleene, conditions)

@@ -40,7 +40,7 @@ def own_writes(places: Places) -> Iterator[None]:
                     begun = _digest(write.before)
                 version = _digest(write.after)
             if begun != version:
-                places.files().write(_NOTE, json.dumps({"before": begun, "after": version}).encode())
+                places.files().write(_NOTE, json.dumps({"before": begun, "after": version}).encode(), private=True)
 
 
 def _digest(version: Hashable) -> str:
