@@ -50,7 +50,7 @@ def test_an_older_sample_is_moved_aside_and_the_report_is_of_the_shop(place: Wor
     assert sorted(path.name for path in aside.iterdir()) == ["sample", "sample.db", "sample.db-wal"]
     assert f"data/sample.db is not of the sample that is made now: moved to data/{aside.name}\n" in done.log
     assert (data / "sample" / "report" / "ihc-local" / INTERVAL / "channel_reporting.csv").is_file()
-    (roas,) = re.findall(r"^Display Ads .* ([\d.]+)$", done.output, re.MULTILINE)
+    (roas,) = re.findall(r"^Display Ads(?: +[\d,.]+){4} +([\d.]+)$", done.output, re.MULTILINE)
     assert 0 < float(roas) < 0.8
 
     again = make_report(place).succeeded()
