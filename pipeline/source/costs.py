@@ -5,21 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from pipeline.errors import SourceError
 from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
 from pipeline.source.extract import Extract
 from pipeline.source.schema import CHANNEL_COSTS
 from pipeline.source.source import Source, cost_queries
-from pipeline.source.streaming import Change, streamed
+from pipeline.source.streaming import Change, engine_errors, streamed
 from pipeline.sql_session import view_of_files
 
 _RAW_COSTS = pa.schema([("session_id", pa.string()), ("cost", pa.float64()), ("origin", pa.int8())])
@@ -125,7 +123,10 @@ def sum_channel_costs(
     """
     net = negative_cost == "net"
     connection.register("sessions_set_aside", _set_aside_rows(set_aside))
-    with _explained(), streamed(source, cost_queries(source), _RAW_COSTS, _in_currency(source)) as costs:
+    with (
+        engine_errors("the costs cannot be summed", "raise MEMORY_LIMIT, or correct session_costs"),
+        streamed(source, cost_queries(source), _RAW_COSTS, _in_currency(source)) as costs,
+    ):
         view_of_files(connection, "sessions", [*sessions.values()], filename=True)
         connection.register("costs", costs)
         connection.register("spend", CHANNEL_SPEND.empty_table() if channel_spend is None else channel_spend)
@@ -199,16 +200,6 @@ def _rejects(bad: Sequence[_Bad]) -> Rejects:
     return Rejects(
         [row.name for row in bad], ["; ".join(row.reasons) for row in bad], math.fsum(row.amount for row in bad)
     )
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error as error:
-        raise SourceError(
-            f"the costs cannot be summed: {str(error).splitlines()[0]}; raise MEMORY_LIMIT, or correct session_costs"
-        ) from error
 
 
 def _no_amount(cost: float, source: Source, negative_cost: str) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import duckdb
@@ -13,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import BadRowsError, SourceError
+from pipeline.errors import BadRowsError
 from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import ChannelSpend, read_channel_spend
 from pipeline.source.dated import Tally, dated_inputs, tally, undated_remedy
 from pipeline.source.source import Source, cost_queries
-from pipeline.source.streaming import streamed
+from pipeline.source.streaming import engine_errors, streamed
 
 _SHOWN = 5
 _LISTED = 100
@@ -112,7 +111,7 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         columns = [batch.column("session_id").cast(pa.binary()), costs_in_currency(batch, source)]
         return pa.record_batch([*columns, pa.array(np.full(batch.num_rows, number, np.int8))], schema=_COST_ROWS)
 
-    with _explained():
+    with engine_errors("costs and sessions of the source cannot be compared", "raise MEMORY_LIMIT"):
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         with streamed(source, [sessions.sql(source, with_id=True)], _SESSION_DAYS, with_days) as session_days:
             connection.register("session_days", session_days)
@@ -151,16 +150,6 @@ def _add_spend(spend: dict[dt.date, float], of_channels: ChannelSpend, negative_
 
 def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error as error:
-        raise SourceError(
-            f"costs and sessions of the source cannot be compared: {str(error).splitlines()[0]}; raise MEMORY_LIMIT"
-        ) from error
 
 
 def refuse_undated(document: Mapping[str, Any]) -> None:

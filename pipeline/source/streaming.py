@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import duckdb
 import pyarrow as pa
 
+from pipeline.errors import SourceError
 from pipeline.source.source import Source
 
 Change = Callable[[pa.RecordBatch, int], pa.RecordBatch]
@@ -35,3 +36,12 @@ def streamed(
             yield pa.RecordBatchReader.from_batches(schema, batches)
         except duckdb.Error as error:
             raise (failed or [error])[0] from None
+
+
+@contextmanager
+def engine_errors(what: str, remedy: str) -> Iterator[None]:
+    """Raise `SourceError` for what the engine refuses: what cannot be done, its own words, and what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise SourceError(f"{what}: {str(error).splitlines()[0]}; {remedy}") from error
