@@ -35,6 +35,7 @@ setup(
         "numpy>=2.1",
         "pyarrow>=23.0.1",
         "tqdm>=4.66.3",
+        "tzdata>=2024.1",
     ],
     extras_require={
         "notebook": NOTEBOOK,
