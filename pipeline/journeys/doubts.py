@@ -21,7 +21,11 @@ FROM unmet
 JOIN sessions ON lower(trim(sessions.user_id, ' ' || chr(9) || chr(10) || chr(13))) = unmet.alike
 GROUP BY ALL ORDER BY ALL
 """
-_EXAMPLES = "SELECT (SELECT min(user_id) FROM conversions), (SELECT min(user_id) FROM sessions)"
+# not min(), which some versions of DuckDB take from a file's statistics, where texts are cut
+_EXAMPLES = """
+SELECT (SELECT user_id FROM conversions ORDER BY user_id LIMIT 1),
+       (SELECT user_id FROM sessions ORDER BY user_id LIMIT 1)
+"""
 
 
 def doubts_about_ids(connection: duckdb.DuckDBPyConnection, journeys: int) -> list[str]:

@@ -160,8 +160,12 @@ def _poisson() -> Floats:
 _POISSON = _poisson()
 
 
+_LEAST = -1_000
+"""The exponent of the least step: what is less than any amount of money is nothing, and not divided by."""
+
+
 def _in_steps(amounts: Floats) -> Floats:
     """The amounts in steps of 2^-40 of the largest power of two in their column, so that weighted sums are exact."""
     largest = np.abs(amounts).max(axis=0, initial=0.0)
-    step = np.exp2(np.frexp(largest)[1] - _BITS, dtype=np.float64)
+    step = np.exp2(np.maximum(np.frexp(largest)[1] - _BITS, _LEAST), dtype=np.float64)
     return np.round(amounts / step) * step
