@@ -15,10 +15,14 @@ import pyarrow as pa
 
 from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.choice import ModelChoice
+from pipeline.attribution.models import IHC_API, IHC_LOCAL
 from pipeline.attribution.schema import CREDIT
+from pipeline.goals import types_of_goals, with_goal
 from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import HiddenParameter, setting
+from pipeline.source.goals import refuse_goal_without_key
+from pipeline.source.tasks import Conversions
 from pipeline.stage import RUN, Part, Stage, counted
 from targets.csv_text import csv_text
 from targets.fingerprint import fingerprint
@@ -45,7 +49,7 @@ _OF_AMOUNTS = ("negative_cost", "currency", "report_timezone")
 """Settings of the extracts that change results; `bad_rows` decides only whether there are any."""
 
 _API_SETTINGS = (
-    *("conv_type_id", "max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
+    *("max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
     *("connect_timeout", "read_timeout", "total_timeout", "max_requests", "retry_budget"),
 )
 
@@ -55,6 +59,7 @@ class CreditOptions(JourneyOptions):
 
     model = setting("model")
     conv_type_id = setting("conv_type_id")
+    goal_types = setting("goal_types")
     redistribution = setting("redistribution")
     direct_channels = setting("direct_channels")
     excluded_channels = setting("excluded_channels")
@@ -91,20 +96,30 @@ class CreditOptions(JourneyOptions):
 
     def identity(self) -> dict[str, Any]:
         """All settings that change results, and what is in trained parameters, whatever the interval."""
-        of_amounts = {name: getattr(self, name) for name in _OF_AMOUNTS if hasattr(self, name)}
+        of_amounts = {name: getattr(self, name) for name in _OF_AMOUNTS}
         return {**self.choice.identity(), **self.journey_settings(), **of_amounts}
 
     def described(self) -> dict[str, Any]:
         """The identity, with the options that people know it by."""
         names = _OPTIONS_OF.get(self.model, ())
-        return {**self.identity(), **{name: getattr(self, name) for name in names}}
+        told = {name: getattr(self, name) for name in names}
+        return {**self.identity(), **told, **({"conv_type_id": self.choice.conv_type_id} if "conv_type_id" in told else {})}
 
     @functools.cached_property
     def choice(self) -> ModelChoice:
-        """The model."""
+        """The model, of the conversion type of the goal; without a goal with the types of all that have another one."""
+        types = types_of_goals(self.goal_types) if self.model in (IHC_API, IHC_LOCAL) else {}
+        if types:
+            refuse_goal_without_key(self.source.mapping, "GOAL_TYPES", ", ".join(self.goal_types))
+        conv_type_id, others = self.conv_type_id, ()
+        if self.goal is not None:
+            conv_type_id = types.get(self.goal, conv_type_id)
+        else:
+            others = tuple((goal, name) for goal, name in types.items() if name != conv_type_id)
         return ModelChoice(
             name=self.model,
-            conv_type_id=self.conv_type_id,
+            conv_type_id=conv_type_id,
+            goal_types=others,
             options=ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS}),
             redistribution_file=self.redistribution,
             api_url=self.places.api_url,
@@ -116,11 +131,12 @@ class CreditOptions(JourneyOptions):
         """The name of the folder of this credit: the model, and a digest of its identity and the journeys' settings."""
         return _folder(self.model, self.choice.digest(), tuple(self.journey_settings().items()))
 
-    def api_settings(self) -> ApiSettings:
-        """How to ask the API. Raises `SettingsError`."""
+    def api_settings(self, conv_type_id: str | None = None) -> ApiSettings:
+        """How to ask the API, for a conversion type or that of the model. Raises `SettingsError`."""
         from pipeline.ihc_api.settings import ApiSettings
 
         told = {name: getattr(self, name) for name in _API_SETTINGS}
+        told["conv_type_id"] = conv_type_id or self.choice.conv_type_id
         return ApiSettings(url=self.places.api_url, redistribution=self.choice.redistribution, **told)
 
     def answers(self) -> AnswerStore:
