@@ -49,9 +49,11 @@ class ModelChoice:
         found = {self.conv_type_id: frozenset[str]()}
         for goal, conv_type_id in self.goal_types:
             found[conv_type_id] = found.get(conv_type_id, frozenset()) | {goal}
-        return {
-            name: (replace(self, conv_type_id=name, goal_types=()), goals) for name, goals in found.items()
-        }
+        return {name: (replace(self, conv_type_id=name, goal_types=()), goals) for name, goals in found.items()}
+
+    def of_goal(self, goal: str | None) -> ModelChoice:
+        """The model, without goals, of the journeys of one goal."""
+        return replace(self, conv_type_id=dict(self.goal_types).get(goal or "", self.conv_type_id), goal_types=())
 
     @property
     def has_types(self) -> bool:

@@ -46,6 +46,11 @@ class JourneyOptions(SourceSettings):
         if self.goal is not None:
             refuse_goal_without_key(self.source.mapping, "GOAL", repr(self.goal))
 
+    @property
+    def goal_told(self) -> list[str]:
+        """The goal for titles, nothing without one."""
+        return [] if self.goal is None else [f"goal {self.goal}"]
+
     def journey_settings(self) -> dict[str, Any]:
         """The settings that determine a journey."""
         return {

@@ -26,10 +26,13 @@ class DayFeed:
     spend: float
 
 
-def dead_feeds(feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conversions: int) -> list[dict[str, str]]:
+def dead_feeds(
+    feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conversions: int, kind: str = ""
+) -> list[dict[str, str]]:
     """The dead feeds of `days`, each with its date (or first and last date), feed and reason, by date.
 
-    Takes the feeds of all days that were extracted, and how many conversions `days` have in all. A day is dead if it
+    Takes the feeds of all days that were extracted, and how many conversions `days` have in all, of
+    which kind. A day is dead if it
     has no session; if it has at most a tenth of the usual number, the median of that weekday over the four weeks
     before, as far as extracted; or if it has no cost while the days around it have, unless that weekday has none.
     """
@@ -45,7 +48,7 @@ def dead_feeds(feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conver
             found.append(_dead(day, "costs", "no cost, while the days around it have costs"))
     if not conversions:
         found.append(
-            {"date": f"{days[0]}..{days[-1]}", "feed": "conversions", "reason": "no conversion in the interval"}
+            {"date": f"{days[0]}..{days[-1]}", "feed": "conversions", "reason": f"no conversion{kind} in the interval"}
         )
     return found
 

@@ -25,8 +25,8 @@ from pipeline.source.columns import (
     session_columns,
     time_columns,
 )
-from pipeline.source.new_customers import FirstConversions
 from pipeline.source.goals import conversions_schema, goal_counts, with_goals
+from pipeline.source.new_customers import FirstConversions
 from pipeline.source.schema import SESSIONS
 from pipeline.source.source import Source
 from pipeline.source.split import one_table, split_by_day

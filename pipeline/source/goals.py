@@ -16,6 +16,8 @@ from pipeline.source.mapping import SourceMapping
 from pipeline.source.schema import CONVERSIONS, CONVERSIONS_WITH_GOALS
 from pipeline.source.source import Source
 
+_SHOWN = 10
+
 
 class GoalCounts(TypedDict):
     """What a day's rows of a goal are; of those without a goal the name is None. Refunds are in neither other number.
@@ -81,9 +83,18 @@ def refuse_goal_without_key(mapping: SourceMapping, setting: str, value: object)
             else "in a mapping, and SOURCE_MAPPING to its file (attribution-source init writes one)"
         )
         raise SettingsError(
-            f"{setting} is {value}, but the source names no goals of conversions: write goal = \"<column or "
+            f'{setting} is {value}, but the source names no goals of conversions: write goal = "<column or '
             f'expression>" below [conversions] {where}'
         )
+
+
+def goal_among(goal: str | None, counts: Mapping[str | None, int]) -> str:
+    """A goal for a message that there is no conversion of it, with the goals that there are; nothing without one."""
+    if goal is None:
+        return ""
+    there = [f"{name!r} ({count:,})" if name else f"none ({count:,})" for name, count in counts.items() if count]
+    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+    return f" of the goal {goal!r} (there are {', '.join(there[:_SHOWN])}{more})" if there else f" of the goal {goal!r}"
 
 
 def count_by_goal(days: Mapping[Any, Mapping[str, Any]]) -> dict[str | None, int]:
