@@ -29,7 +29,10 @@ def view_of_files(
     filename: bool = False,
     goal: str | None = None,
 ) -> None:
-    """Make the rows of Parquet files, at least one, known as `name`; with `filename` also the file of each, with `goal` those of it."""
+    """Make the rows of Parquet files, at least one, known as `name`.
+
+    With `filename` also the file of each; with `goal`, of conversions, those of that goal.
+    """
     # escaped, since DuckDB takes a path for a pattern
     rows = connection.read_parquet([glob.escape(path) for path in paths], filename=filename)
     if goal is not None:

@@ -62,7 +62,7 @@ def credit_by_type(
     *,
     generation: int = 0,
 ) -> pa.Table:
-    """What `credit_of` gives for a day's journeys, of which `parts` are those of each conversion type; raises as that."""
+    """What `credit_of` gives for a day's journeys; `parts` are those of each conversion type. Raises as that."""
     return in_order_of(
         journeys,
         {

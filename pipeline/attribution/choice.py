@@ -29,7 +29,7 @@ class ModelChoice:
     """A model as the parameters of a task name it.
 
     Attributes:
-        goal_types: of the IHC models, pairs of a goal and the conversion type of its journeys, where that is another one.
+        goal_types: of the IHC models, pairs of a goal and its conversion type, where that is another one.
         redistribution_file: of the IHC models; the other models have none.
         files: the data directory, which holds trained parameters.
 

@@ -118,11 +118,8 @@ class CreditOptions(JourneyOptions):
         types = types_of_goals(self.goal_types) if self.model in (IHC_API, IHC_LOCAL) else {}
         if types:
             refuse_goal_without_key(self.source.mapping, "GOAL_TYPES", ", ".join(self.goal_types))
-        conv_type_id, others = self.conv_type_id, ()
-        if self.goal is not None:
-            conv_type_id = types.get(self.goal, conv_type_id)
-        else:
-            others = tuple((goal, name) for goal, name in types.items() if name != conv_type_id)
+        conv_type_id = types.get(self.goal or "", self.conv_type_id)
+        others = () if self.goal else tuple((goal, name) for goal, name in types.items() if name != conv_type_id)
         return ModelChoice(
             name=self.model,
             conv_type_id=conv_type_id,
@@ -286,7 +283,7 @@ class AttributionPlan(ModelSettings):
         return ["plan"]
 
     def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/plan[/<goal>]/<interval>.json`: journeys, sessions, requests, answered, requests_left, seconds."""
+        """`<DATA_DIR>/plan[/<goal>]/<interval>.json`: a `Plan`."""
         return JsonTarget(self.files, f"{with_goal(str(part), self.goal)}/{self.date_interval}.json")
 
     def inputs(self) -> Mapping[Part, Any]:

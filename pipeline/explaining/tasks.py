@@ -77,8 +77,8 @@ class ExplainConversion(CreditOptions):
         found = find_conversion(self.source, self.conv_id)
         if self.goal not in (None, found.goal):
             raise SourceError(
-                f"the conversion {self.conv_id!r} has the goal {found.goal or 'none'!r}, not {self.goal!r}; set GOAL to "
-                "that, or leave it out"
+                f"the conversion {self.conv_id!r} has the goal {found.goal or 'none'!r}, not {self.goal!r}; set "
+                "GOAL to that, or leave it out"
             )
         return found
 

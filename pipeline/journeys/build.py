@@ -69,7 +69,9 @@ def build_journeys(
 
     A journey holds its user's sessions with `conv_time - lookback_days * 24 h <= session time <= conv_time` (0 days: no
     limit), strictly after the user's previous conversion in `previous`, the most recent `max_sessions` of them. A
-    conversion without a session has no rows. With a goal, conversions and previous ones are of that goal. Raises `JourneyError` for a session that is in a journey twice.
+    conversion without a session has no rows. With a goal, conversions and previous ones are of that goal.
+
+    Raises `JourneyError` for a session that is in a journey twice.
     """
     try:
         view_of_files(connection, "conversions", conversions, goal=goal)

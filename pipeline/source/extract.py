@@ -50,7 +50,8 @@ class Extract(NamedTuple):
 
         `source_rows` (all rows of the day), `source_amount` (of conversions: the sum of all finite revenues),
         `duplicates` (identical rows that count once), `repeated_hour` (times of an hour that occurs twice), `refunds`
-        (`count` and `amount`), `goals` (where the source names them: `GoalCounts` of each), and by table `rejected` and `rejected_amount`.
+        (`count` and `amount`), `goals` (where the source names them: `GoalCounts` of each), and by table `rejected`
+        and `rejected_amount`.
         """
         return {
             **self.counts,
@@ -97,7 +98,7 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
 
 
 def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch], firsts: FirstConversions) -> Extract:
-    """The good conversions of a day (`CONVERSIONS`, or with goals), in the source's order, and the bad ones; refunds are counted.
+    """The good conversions of a day (`conversions_schema`), in the source's order, and the bad ones; counts refunds.
 
     Raises `SourceError`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -54,12 +55,12 @@ def goal_counts(raw: pa.Table, rules: Mapping[str, Mask]) -> dict[str, list[Goal
     """
     if "goal" not in raw.column_names:
         return {}
-    goals, revenue = np.asarray(raw["goal"].to_pylist(), dtype=object), raw["revenue"].to_numpy()
+    revenue = raw["revenue"].to_numpy()
     bad: Mask = np.logical_or.reduce([np.zeros(raw.num_rows, dtype=bool), *rules.values()])
     usable = np.where(np.isfinite(revenue) & (revenue >= 0), revenue, 0.0)
     counts = []
-    for goal in sorted(set(goals.tolist()), key=lambda goal: (goal is None, goal or "")):
-        here = goals == goal if goal is not None else np.equal(goals, None).astype(bool)
+    for goal in sorted(pc.unique(raw["goal"]).to_pylist(), key=_order):
+        here: Mask = np.asarray(pc.index_in(raw["goal"], value_set=pa.array([goal], pa.string())).is_valid().to_numpy())
         refund = here & ~bad & (revenue < 0)
         counts.append(
             GoalCounts(
@@ -88,13 +89,36 @@ def refuse_goal_without_key(mapping: SourceMapping, setting: str, value: object)
         )
 
 
+def goals_in_source(source: Source) -> dict[str | None, int]:
+    """How many rows each goal has in the whole source, sorted by name; none where the mapping names no goals.
+
+    Raises `DatabaseError`.
+    """
+    conversions = source.mapping.conversions
+    if conversions.goal is None:
+        return {}
+    found: Counter[str | None] = Counter()
+    sql = source.sql.select({"goal": ("text", conversions.goal)}, conversions.table)
+    with source.connect() as connection, connection.stream(sql) as batches:
+        for batch in batches:
+            if batch.num_rows:
+                goals = with_goals(pa.Table.from_batches([batch]).cast(pa.schema([("goal", pa.string())])))["goal"]
+                found.update(goals.to_pylist())
+    return _sorted(found)
+
+
 def goal_among(goal: str | None, counts: Mapping[str | None, int]) -> str:
     """A goal for a message that there is no conversion of it, with the goals that there are; nothing without one."""
     if goal is None:
         return ""
-    there = [f"{name!r} ({count:,})" if name else f"none ({count:,})" for name, count in counts.items() if count]
-    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-    return f" of the goal {goal!r} (there are {', '.join(there[:_SHOWN])}{more})" if there else f" of the goal {goal!r}"
+    there = {name: count for name, count in counts.items() if count}
+    return f" of the goal {goal!r}" + (f" (there are {listed_goals(there)})" if there else "")
+
+
+def listed_goals(counts: Mapping[str | None, int]) -> str:
+    """Goals with their counts in a line."""
+    told = [f"{'none' if goal is None else repr(goal)} {count:,}" for goal, count in counts.items()]
+    return ", ".join(told[:_SHOWN]) + (f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
 
 
 def count_by_goal(days: Mapping[Any, Mapping[str, Any]]) -> dict[str | None, int]:
@@ -103,4 +127,13 @@ def count_by_goal(days: Mapping[Any, Mapping[str, Any]]) -> dict[str | None, int
     for notes in days.values():
         for counts in notes.get("goals", ()):
             found[counts["goal"]] = found.get(counts["goal"], 0) + counts["conversions"]
-    return {goal: found[goal] for goal in sorted(found, key=lambda goal: (goal is None, goal or ""))}
+    return _sorted(found)
+
+
+def _sorted(counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    return {goal: counts[goal] for goal in sorted(counts, key=_order)}
+
+
+def _order(goal: str | None) -> tuple[bool, str]:
+    """Those without a goal come last."""
+    return goal is None, goal or ""

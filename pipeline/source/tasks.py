@@ -50,7 +50,7 @@ class Conversions(ScannedDays):
     folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
 
     def settings(self) -> Mapping[str, Any]:
-        """What a negative revenue is, whether there are goals, and which currency is a good row's where the source names one."""
+        """What a negative revenue is; where the source names them, that there are goals, and the good currency."""
         named = self.source.mapping.conversions
         currency = {"currency": self.currency} if named.currency is not None else {}
         return {"refunds": self.refunds, **currency, **({"goals": True} if named.goal is not None else {})}
