@@ -24,7 +24,7 @@ from pipeline.reporting.reconciliation import check_books, check_rejected_share,
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
-from pipeline.source.goals import count_by_goal, goal_among
+from pipeline.source.goals import count_by_goal, no_conversion
 from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
@@ -255,8 +255,7 @@ class Report(StoringSettings):
             feeds[day] = DayFeed(sessions, target.notes()["spend"])
         conversions = self.clone(Conversions)
         there = count_by_goal({day: conversions.target(day).notes() for day in self.days})
-        kind = goal_among(self.goal, there)
-        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days), kind)
+        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days), no_conversion(self.goal, there))
         requests = self._api_requests()
         return reconcile(
             days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead, goal=self.goal

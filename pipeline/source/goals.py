@@ -107,12 +107,13 @@ def goals_in_source(source: Source) -> dict[str | None, int]:
     return _sorted(found)
 
 
-def goal_among(goal: str | None, counts: Mapping[str | None, int]) -> str:
-    """A goal for a message that there is no conversion of it, with the goals that there are; nothing without one."""
+def no_conversion(goal: str | None, counts: Mapping[str | None, int]) -> str:
+    """That an interval has no conversion, of a goal if one is given, with those of the goals that are there."""
     if goal is None:
-        return ""
+        return "no conversion in the interval"
     there = {name: count for name, count in counts.items() if count}
-    return f" of the goal {goal!r}" + (f" (there are {listed_goals(there)})" if there else "")
+    others = f" (there are {listed_goals(there)})" if there else ""
+    return f"no conversion of the goal {goal!r} in the interval{others}"
 
 
 def listed_goals(counts: Mapping[str | None, int]) -> str:

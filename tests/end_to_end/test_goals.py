@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -47,8 +48,12 @@ def with_goals(folder: Path, goal: str = "goal", origin: Path | None = None) -> 
 def report_of(place: Workplace, goal: str | None, name: str = "channel_reporting.csv", model: str = "linear") -> Path:
     """A file of a goal's report."""
     of_goal = f"{model}/{goal_slug(goal)}" if goal else model
-    (found,) = [path for path in place.files.glob(f"**/report/{of_goal}/{SHOP_INTERVAL}/{name}")]
+    (found,) = place.files.glob(f"**/report/{of_goal}/{SHOP_INTERVAL}/{name}")
     return found
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(file.read_bytes().decode(), newline=""))]
 
 
 def books_of(place: Workplace, goal: str | None, model: str = "linear") -> dict[str, object]:
@@ -57,8 +62,7 @@ def books_of(place: Workplace, goal: str | None, model: str = "linear") -> dict[
 
 
 def total(place: Workplace, goal: str | None, name: str) -> float:
-    text = report_of(place, goal).read_text()
-    return math.fsum(float(row[name] or 0) for row in csv.DictReader(text.splitlines()))
+    return math.fsum(float(row[name] or 0) for row in rows_of(report_of(place, goal)))
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +111,14 @@ def test_the_report_of_a_goal_is_the_plain_one(tmp_path: Path, goal: str) -> Non
     place = with_goals(tmp_path)
     place.report(SHOP_INTERVAL, GOAL=goal, AFTER_PREVIOUS_CONVERSION="true", **MAPPED).succeeded()
     plain = plain_report(place.database, SHOP_INTERVAL, goal=goal, after_previous=True)
-    rows = csv.DictReader(report_of(place, goal, model="ihc-local").read_text().splitlines())
+    rows = rows_of(report_of(place, goal, model="ihc-local"))
     found = {(row["channel_name"], row["date"]): row for row in rows}
-    assert {cell for cell, sums in plain.cells.items() if sums[1]} <= found.keys()
+    assert found.keys() == plain.cells.keys()
     for cell, (cost, ihc, revenue) in plain.cells.items():
-        if cell in found:
-            assert float(found[cell]["ihc"]) == pytest.approx(ihc, abs=1e-9)
-            assert float(found[cell]["ihc_revenue"]) == pytest.approx(revenue, abs=1e-6)
-            assert (float(found[cell]["cost"]) if found[cell]["cost"] else None) == pytest.approx(cost)
-    summary = csv.DictReader(report_of(place, goal, "channel_summary.csv", "ihc-local").read_text().splitlines())
+        assert float(found[cell]["ihc"]) == pytest.approx(ihc, abs=1e-9)
+        assert float(found[cell]["ihc_revenue"]) == pytest.approx(revenue, abs=1e-9)
+        assert (float(found[cell]["cost"]) if found[cell]["cost"] else None) == pytest.approx(cost)
+    summary = rows_of(report_of(place, goal, "channel_summary.csv", "ihc-local"))
     new = {row["channel_name"]: float(row["new_customer_orders"]) for row in summary if row["is_total"] == "0"}
     assert new == pytest.approx({name: figures["new_customer_orders"] for name, figures in plain.summary.items()})
 
@@ -214,7 +217,7 @@ def _credit(files: Path) -> dict[tuple[str, str], float]:
 def test_the_api_is_asked_for_one_type_a_request_and_nothing_twice(tmp_path: Path) -> None:
     place = with_goals(tmp_path)
     types = {"GOAL_TYPES": "purchase=default,Sign-up é=leads", "CONV_TYPE_ID": "default"}
-    with sandbox(key=KEY, options=("--conv-type-id", "leads")) as api:
+    with sandbox("--conv-type-id", "leads", key=KEY) as api:
         asking = {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": KEY, **MAPPED}
         plan = ("luigi", "--module", "pipeline", "AttributionPlan", *INTERVAL, *LOCAL)
         place.start(*plan, **asking, **types).end().succeeded()
@@ -228,10 +231,8 @@ def test_the_api_is_asked_for_one_type_a_request_and_nothing_twice(tmp_path: Pat
         place.report(SHOP_INTERVAL, STORE="false", GOAL="Sign-up é", **asking, **types).succeeded()
         place.report(SHOP_INTERVAL, STORE="false", GOAL="purchase", **asking, **types).succeeded()
         assert api.statistics()["requests"] == 2
-    kept = {
-        scope.scope.conv_type_id: scope.journeys
-        for scope in AnswerStore(LocalFiles(place.files / "answers")).contents()
-    }
+    scopes = AnswerStore(LocalFiles(place.files / "answers")).contents()
+    kept = {scope.scope.conv_type_id: scope.journeys for scope in scopes}
     assert kept.keys() == {"default", "leads"}
     assert sum(kept.values()) == planned["journeys"]
 
@@ -254,3 +255,26 @@ def test_training_comparison_and_the_check_know_goals(tmp_path: Path) -> None:
     assert "goals: 'Sign-up é' " in check.output
     assert ", none " in check.output
     assert '# goal = "goal"' in place.start("attribution-source", "init").end().output
+
+
+def test_bad_rows_and_refunds_are_of_their_goal(tmp_path: Path) -> None:
+    place = with_goals(tmp_path)
+    rows = [("bad-p", None, 5.0, "purchase"), ("bad-n", "user", "x", None), ("back", "user", -7.0, "purchase")]
+    for conv_id, user, revenue, goal in rows:
+        change(
+            place.database,
+            "INSERT INTO conversions VALUES (?, ?, '2023-08-30', '12:00:00', ?, ?)",
+            *(conv_id, user, revenue, goal),
+        )
+    refused = place.report(SHOP_INTERVAL, GOAL="Sign-up é", REFUNDS="list", **LINEAR)
+    assert refused.code == 30
+    assert "bad-p" in refused.text
+    going_on = {"BAD_ROWS": "set-aside", "REFUNDS": "list", "STORE": "false", **LINEAR}
+    for goal, rejects, refunds in (("purchase", 1, -7.0), ("Sign-up é", 0, 0.0)):
+        place.report(SHOP_INTERVAL, GOAL=goal, **going_on).succeeded()
+        books = books_of(place, goal)
+        assert books["input_rejects"] == rejects
+        assert books["refunds"]["amount"] == refunds  # type: ignore[index]
+    place.report(SHOP_INTERVAL, **going_on).succeeded()
+    assert books_of(place, None)["input_rejects"] == 2
+    assert books_of(place, None)["conversions"] == books["conversions"] + books["other_goals"]  # type: ignore[operator]
