@@ -35,7 +35,7 @@ class Extracted:
     spend: float = 0.0
     refunds: Mapping[dt.date, Mapping[str, Any]] = field(default_factory=dict)
     duplicates: Mapping[str, int] = field(default_factory=dict)
-    other_goals: int | None = None
+    other_goals: int | None = field(default=None, repr=False)  # fingerprints of reports without a goal have the rest
 
 
 def extracted(conversions: Notes, sessions: Notes, costs: Notes, goal: str | None = None) -> Extracted:

@@ -142,7 +142,9 @@ class Report(StoringSettings):
         contents = [list(stage.contents().values()) for stage in (self.credit, self.books, *self.orders)]
         costs = self.costs.contents()
         made_from = {"contents": contents, "costs": [costs[day] for day in self._days_looked_at()]}
-        return dict.fromkeys(self.parts(), fingerprint({**made_from, "extracted": repr(self._extracted())}))
+        found = self._extracted()
+        of_goal = {"other_goals": found.other_goals} if self.goal is not None else {}
+        return dict.fromkeys(self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)}))
 
     def stale(self) -> dict[Part, str]:
         """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""
