@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.command import is_pipeline_command, names_task_of_module
 
 if TYPE_CHECKING:
-    from pipeline.attribution.tasks import Attribution, AttributionPlan
+    from pipeline.attribution.plan_tasks import AttributionPlan
+    from pipeline.attribution.tasks import Attribution
     from pipeline.comparison.tasks import ModelComparison
     from pipeline.explaining.tasks import ExplainConversion
     from pipeline.journeys.tasks import Journeys
@@ -63,7 +64,8 @@ _MODULES = {
     "pipeline.comparison.tasks": ["ModelComparison"],
     "pipeline.explaining.tasks": ["ExplainConversion"],
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
-    "pipeline.attribution.tasks": ["AttributionPlan", "Attribution"],
+    "pipeline.attribution.plan_tasks": ["AttributionPlan"],
+    "pipeline.attribution.tasks": ["Attribution"],
     "pipeline.journeys.tasks": ["Journeys"],
     "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "SourceFindings"],
 }

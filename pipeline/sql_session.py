@@ -27,14 +27,14 @@ def view_of_files(
     paths: Sequence[str],
     *,
     filename: bool = False,
-    goal: str | None = None,
+    where: duckdb.Expression | None = None,
 ) -> None:
     """Make the rows of Parquet files, at least one, known as `name`.
 
-    With `filename` also the file of each; with `goal`, of conversions, those of that goal.
+    With `filename` also the file of each; with `where` those alone for which it holds.
     """
     # escaped, since DuckDB takes a path for a pattern
     rows = connection.read_parquet([glob.escape(path) for path in paths], filename=filename)
-    if goal is not None:
-        rows = rows.filter(duckdb.ColumnExpression("goal") == duckdb.ConstantExpression(goal))
+    if where is not None:
+        rows = rows.filter(where)
     rows.create_view(name)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from pipeline.attribution.by_type import in_order_of
-from pipeline.errors import ApiError
-from pipeline.ihc_api.ask import ApiResult, ReadDay, ask, credit_of, plan
+from pipeline.ihc_api.ask import ApiResult, ReadDay, ask, credit_of, plan, refuse_too_many
 from pipeline.ihc_api.statistics import Plan, Progress, Statistics
 
 if TYPE_CHECKING:
@@ -34,14 +33,9 @@ def ask_by_type(
 
     Raises `ApiError` before anything is sent if all types together need more requests than `max_requests` allows.
     """
-    most = next(iter(settings.values())).max_requests
-    if most and len(days) > 1:
-        needed = plan_by_type(days, settings, store, generation=generation).requests_left
-        if needed > most:
-            raise ApiError(
-                f"nothing was sent: {needed:,} more requests are needed, max_requests allows {most:,}; raise "
-                "IHC_MAX_REQUESTS or shorten the interval"
-            )
+    first = next(iter(settings.values()))
+    if first.max_requests and len(days) > 1:
+        refuse_too_many(plan_by_type(days, settings, store, generation=generation).requests_left, first)
     rejected: dict[str, str] = {}
     statistics = Statistics()
     for conv_type_id, readers in days.items():

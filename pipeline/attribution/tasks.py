@@ -1,13 +1,12 @@
-"""The credit of each day's journeys as a stage, and what asking the API would need."""
+"""The credit of each day's journeys as a stage."""
 
 from __future__ import annotations
 
 import functools
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from pipeline.attribution.choice import ModelChoice
 from pipeline.attribution.models import IHC_API, IHC_LOCAL
 from pipeline.attribution.schema import CREDIT
 from pipeline.errors import ModelError, SettingsError
-from pipeline.goals import types_of_goals, with_goal
+from pipeline.goals import types_of_goals
 from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import HiddenParameter, setting
@@ -29,12 +28,11 @@ from pipeline.stage import RUN, Part, Stage, counted
 from targets.csv_text import csv_text
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
-from targets.text import CsvTarget, JsonTarget
+from targets.text import CsvTarget
 
 if TYPE_CHECKING:
     from pipeline.ihc_api.answers import AnswerStore
     from pipeline.ihc_api.settings import ApiSettings
-    from pipeline.ihc_api.statistics import Plan
     from targets.files import Files
 
 _MODEL_OPTIONS = tuple(option.name for option in fields(ModelOptions))
@@ -166,6 +164,11 @@ class ModelSettings(CreditOptions, JourneySettings):
         """The conversions (conv_id, goal) of a day; None where no goal has a conversion type of its own."""
         return self.clone(Conversions).target(day).read(["conv_id", "goal"]) if self.choice.goal_types else None
 
+    @property
+    def read_by_type(self) -> list[Stage]:
+        """What `readers_by_type` reads: the journeys; the conversions, where goals have types of their own."""
+        return [self.clone(Journeys), *([self.clone(Conversions)] if self.choice.goal_types else [])]
+
     def readers_by_type(self, days: Sequence[Part]) -> dict[str, list[ReadJourneys]]:
         """Of each conversion type what reads its journeys, day by day."""
         found: dict[str, list[ReadJourneys]] = {name: [] for name in self.choice.by_type}
@@ -181,8 +184,8 @@ class Attribution(ModelSettings):
     """Each session's share of the conversions of each day."""
 
     def requires(self) -> list[Stage]:
-        """The journeys; the conversions, where goals have types of their own."""
-        return [self.clone(Journeys), *([self.clone(Conversions)] if self.choice.goal_types else [])]
+        """What the journeys of each conversion type are read from."""
+        return self.read_by_type
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/attribution/<model>-<6 hex digits>/<day>.parquet`."""
@@ -269,47 +272,3 @@ def _reasons(journeys: pa.Table, rejected: Mapping[str, str]) -> dict[str, str]:
     if not rejected:
         return {}
     return {conv_id: rejected[conv_id] for conv_id in journeys["conv_id"].unique().to_pylist() if conv_id in rejected}
-
-
-class AttributionPlan(ModelSettings):
-    """What an interval would need of the API, printed and written before anything is paid."""
-
-    def requires(self) -> list[Stage]:
-        """The journeys; the conversions, where goals have types of their own."""
-        return [self.clone(Journeys), *([self.clone(Conversions)] if self.choice.goal_types else [])]
-
-    def parts(self) -> Sequence[Part]:
-        """One file."""
-        return ["plan"]
-
-    def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/plan[/<goal>]/<interval>.json`: a `Plan`."""
-        return JsonTarget(self.files, f"{with_goal(str(part), self.goal)}/{self.date_interval}.json")
-
-    def inputs(self) -> Mapping[Part, Any]:
-        """The plan itself, which changes with every answer that is kept."""
-        return {"plan": asdict(self._plan())}
-
-    def make(self, stale: Mapping[Part, str]) -> str:
-        """Write the plan."""
-        planned = self._plan()
-        self.target("plan").write(asdict(planned), stale["plan"])
-        return str(planned)
-
-    def run_once(self) -> None:
-        """Write the plan and print it."""
-        super().run_once()
-        sys.stdout.write(f"{self._plan()}\n{self.target('plan')}\n")
-
-    def _plan(self) -> Plan:
-        from pipeline.attribution.asking import plan_by_type
-
-        store, by_type = self.answers(), self.readers_by_type(self.days)
-        settings = {name: self.api_settings(name) for name in by_type}
-        return plan_by_type(by_type, settings, store, generation=self.generation(store))
-
-
-@AttributionPlan.event_handler(luigi.Event.DEPENDENCY_PRESENT)
-def _show_plan(stage: AttributionPlan) -> None:
-    target = stage.target("plan")
-    sys.stdout.write(f"{target.read_text()}{target}\n")

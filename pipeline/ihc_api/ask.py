@@ -129,6 +129,15 @@ def requests_needed(lengths: Iterable[NDArray[np.int64]], settings: ApiSettings)
     return len(pack(of_all, settings.max_customer_journeys, settings.max_sessions))
 
 
+def refuse_too_many(needed: int, settings: ApiSettings) -> None:
+    """Raise `ApiError` if more requests are needed than `settings.max_requests`, which is not 0, allows."""
+    if needed > settings.max_requests:
+        raise ApiError(
+            f"nothing was sent: {needed:,} more requests are needed, max_requests allows {settings.max_requests:,}; "
+            "raise IHC_MAX_REQUESTS or shorten the interval"
+        )
+
+
 def _ask(
     days: Sequence[ReadDay],
     settings: ApiSettings,
@@ -148,7 +157,8 @@ def _ask(
             unanswered.append(journeys.only(np.flatnonzero(~is_known)))
             digests.append(of_day[~is_known])
     numbered = NumberedJourneys(unanswered)
-    _refuse_too_many(numbered.lengths, settings)
+    if settings.max_requests:
+        refuse_too_many(requests_needed([numbered.lengths], settings), settings)
 
     def report() -> None:
         if progress is not None:
@@ -179,15 +189,6 @@ def _read(
         journeys = WireJourneys.of(read())
         digests = journeys.digests(scope.canonical())
         yield journeys, digests, store.known(scope, digests, generation)
-
-
-def _refuse_too_many(lengths: Numbers, settings: ApiSettings) -> None:
-    needed = requests_needed([lengths], settings) if settings.max_requests else 0
-    if needed > settings.max_requests:
-        raise ApiError(
-            f"nothing was sent: {needed:,} more requests are needed, max_requests allows {settings.max_requests:,}; "
-            "raise IHC_MAX_REQUESTS or shorten the interval"
-        )
 
 
 async def _complete(

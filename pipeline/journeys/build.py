@@ -74,10 +74,11 @@ def build_journeys(
     Raises `JourneyError` for a session that is in a journey twice.
     """
     try:
-        view_of_files(connection, "conversions", conversions, goal=goal)
+        of_goal = None if goal is None else duckdb.ColumnExpression("goal") == duckdb.ConstantExpression(goal)
+        view_of_files(connection, "conversions", conversions, where=of_goal)
         view_of_files(connection, "sessions", sessions)
         if previous:
-            view_of_files(connection, "previous", previous, goal=goal)
+            view_of_files(connection, "previous", previous, where=of_goal)
         else:
             connection.execute("CREATE VIEW previous AS SELECT * FROM conversions WHERE false")
         sql = JOURNEYS_SQL.format(

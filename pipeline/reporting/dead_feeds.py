@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pipeline.errors import DeadFeedError
+from pipeline.source.goals import no_conversion
 
 FEW = 0.1
 """The share of the usual number of sessions up to which a day counts as dead."""
@@ -16,7 +17,7 @@ FEW = 0.1
 _WEEKS = 4
 _LONGEST_GAP = 7  # days without a cost; after a longer time nothing was spent
 _SHOWN = 10
-_NONE_THERE = "no conversion in the interval"
+_NONE_THERE = no_conversion(None, {})
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ def dead_feeds(
 ) -> list[dict[str, str]]:
     """The dead feeds of `days`, each with its date (or first and last date), feed and reason, by date.
 
-    Takes the feeds of all days that were extracted, and how many conversions `days` have in all, and
-    what to say if there is none. A day is dead if it
-    has no session; if it has at most a tenth of the usual number, the median of that weekday over the four weeks
-    before, as far as extracted; or if it has no cost while the days around it have, unless that weekday has none.
+    Takes the feeds of all days that were extracted, how many conversions `days` have in all, and what to say if there
+    is none. A day is dead if it has no session; if it has at most a tenth of the usual number, the median of that
+    weekday over the four weeks before, as far as extracted; or if it has no cost while the days around it have, unless
+    that weekday has none.
     """
     found = []
     for day in days:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import luigi
 from luigi.date_interval import Custom
 
-from pipeline.attribution.tasks import AttributionPlan, ModelSettings
+from pipeline.attribution.plan_tasks import AttributionPlan
+from pipeline.attribution.tasks import ModelSettings
 from pipeline.goals import with_goal
 from pipeline.reporting.tasks import CHANNEL_REPORT, ChannelReportingTable, Report, report_folder
 from pipeline.restating.touched import days_stored, report_intervals, touched_days, touched_reports

@@ -14,7 +14,7 @@ import luigi
 import pytest
 from luigi.cmdline_parser import CmdlineParser
 from support.comparing import Rows, contents, result_tables
-from support.databases import SHOP_INTERVAL
+from support.databases import CONVERSIONS_SECTION, COSTS_SECTION, SHOP_INTERVAL
 from support.running import LOCAL, Workplace
 from support.servers import Api, sandbox
 
@@ -32,7 +32,7 @@ REDISTRIBUTION = {
     "holder": {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Referral"]}
 }
 
-MAPPING = """
+SESSIONS_SECTION = """
 [sessions]
 from = "session_sources"
 session_id = "session_id"
@@ -42,18 +42,10 @@ channel_name = "channel_name"
 holder_engagement = "holder_engagement"
 closer_engagement = "closer_engagement"
 impression_interaction = "impression_interaction"
-[conversions]
-from = "conversions"
-conv_id = "conv_id"
-user_id = "user_id"
-time = ["conv_date", "conv_time"]
-revenue = "revenue"
-goal = "CASE WHEN conv_id LIKE 'conv-%' OR conv_id < '8' THEN 'purchase' ELSE 'lead' END"
-[session_costs]
-from = "session_costs"
-session_id = "session_id"
-cost = "cost"
 """
+GOAL = """goal = "CASE WHEN conv_id LIKE 'conv-%' OR conv_id < '8' THEN 'purchase' ELSE 'lead' END"
+"""
+MAPPING = SESSIONS_SECTION + CONVERSIONS_SECTION + GOAL + COSTS_SECTION
 """The default schema with goals."""
 
 SOURCE = {

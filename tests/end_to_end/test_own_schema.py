@@ -8,7 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.databases import add_rows, change, conversion, session, write_database
+from support.databases import (
+    CONVERSIONS_SECTION,
+    COSTS_SECTION,
+    add_rows,
+    change,
+    conversion,
+    session,
+    write_database,
+)
 from support.running import Workplace
 
 MAPPING = """
@@ -86,14 +94,6 @@ INSERT INTO orders VALUES (7, 'a', strftime('%s', '2024-07-02 09:30:00') + 0, 10
                           (9, 'b', strftime('%s', '2024-07-02 23:30:00') + 0, 2000, 'paid'),
                           (8, 'a', strftime('%s', '2024-07-02 10:30:00') + 0, 99, 'open');
 """
-CONVERSIONS = """
-[conversions]
-from = "conversions"
-conv_id = "conv_id"
-user_id = "user_id"
-time = ["conv_date", "conv_time"]
-revenue = "revenue"
-"""
 SESSIONS = """
 [sessions]
 from = "session_sources"
@@ -102,32 +102,28 @@ user_id = "user_id"
 time = TIME
 channel_name = "channel_name"
 """
-COSTS = """
-[session_costs]
-from = "session_costs"
-session_id = "session_id"
-cost = "cost"
-"""
 UTC = MAPPING.replace('timezone = "Europe/Berlin"\n', "")
 SCHEMAS = {
     "a company's own tables": UTC,
-    "the default schema, written out": SESSIONS.replace("TIME", '["event_date", "event_time"]') + CONVERSIONS + COSTS,
+    "the default schema, written out": SESSIONS.replace("TIME", '["event_date", "event_time"]')
+    + CONVERSIONS_SECTION
+    + COSTS_SECTION,
     "a timestamp with T, fraction and Z": SESSIONS.replace(
         "TIME",
         "\"event_date || 'T' || event_time || '.75Z'\"",  # fractions are cut
     )
-    + CONVERSIONS
-    + COSTS,
+    + CONVERSIONS_SECTION
+    + COSTS_SECTION,
     "a timestamp with an offset": SESSIONS.replace(
         "TIME", "\"datetime(event_date || ' ' || event_time, '+5 hours', '+30 minutes') || '+05:30'\""
     )
-    + CONVERSIONS
-    + COSTS,
+    + CONVERSIONS_SECTION
+    + COSTS_SECTION,
     "seconds since 1970": UTC.replace('time = "started"', "time = \"strftime('%s', started) + 0.5\""),
     "local times, spend of channels": SESSIONS.replace(
         "TIME", "\"datetime(event_date || ' ' || event_time, '+2 hours')\"\ntimezone = \"Europe/Berlin\""
     )
-    + CONVERSIONS
+    + CONVERSIONS_SECTION
     + """
 [channel_costs]
 from = "session_costs JOIN session_sources USING (session_id)"

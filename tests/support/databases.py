@@ -13,6 +13,22 @@ from pipeline.sample.schema import SOURCE_TABLES
 SHOP_INTERVAL = "2023-08-29-2023-09-03"
 """The days of the small shop's conversions, and one without any; some of its sessions are earlier."""
 
+CONVERSIONS_SECTION = """
+[conversions]
+from = "conversions"
+conv_id = "conv_id"
+user_id = "user_id"
+time = ["conv_date", "conv_time"]
+revenue = "revenue"
+"""
+COSTS_SECTION = """
+[session_costs]
+from = "session_costs"
+session_id = "session_id"
+cost = "cost"
+"""
+"""Sections of a source mapping, for the tables that `write_database` writes."""
+
 ODD_CHANNELS = (
     'Größe "XL", Zürich',
     "Line\nbreak",
