@@ -33,6 +33,7 @@ from targets.text import CsvTarget, JsonTarget
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from pipeline.reporting.order_statistics import OrderDay
 
@@ -178,7 +179,7 @@ class Report(StoringSettings):
             for line in hole_warnings(self.places.results()):
                 self.warn(line)
 
-    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
+    def make(self, stale: Mapping[Part, str]) -> str:
         """Sum the days, write the files.
 
         Raises `SourceError`, `DeadFeedError`, `UnbalancedBooksError`, `RejectedJourneysError`.
@@ -186,14 +187,19 @@ class Report(StoringSettings):
         from pipeline.reporting.report_tables import build_tables
 
         self._refuse_repeated_sessions()
-        credit, costs = ({day: stage.target(day).read() for day in self.days} for stage in (self.credit, self.costs))
+        credit, costs = (
+            {day: stage.target(day).read() for day in days}
+            for stage, days in ((self.credit, self.days), (self.costs, self._days_looked_at()))
+        )
         groups = {name: of.group for name, of in self.groups.items()}
-        tables = build_tables(credit, costs, self._order_days(), groups, self.report_timezone)
-        books = self._reconcile(tables[CHANNEL_REPORT])
+        costs_of_days = {day: costs[day] for day in self.days}
+        tables = build_tables(credit, costs_of_days, self._order_days(), groups, self.report_timezone)
+        books = self._reconcile(tables[CHANNEL_REPORT], costs)
         check_books(books)
         if self.dead_feed == "fail":
             refuse_dead_feeds(books["dead_feeds"])
-        self._write(tables, books)
+        # the files are made together, also where some are current
+        self._write(tables, books, {**self.fingerprints(), **stale} if len(stale) < len(_PARTS) else stale)
         check_rejected_share(books, self.max_rejected_share)
         channels = tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1]
         expression = self.findings.source.mapping.sessions.channel_name
@@ -201,12 +207,11 @@ class Report(StoringSettings):
             self.warn(warning)
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
-    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any]) -> None:
-        """Write the files; warn of cells that a spreadsheet would run."""
+    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any], prints: Mapping[Part, str]) -> None:
+        """Write the files, each with its fingerprint; warn of cells that a spreadsheet would run."""
         books_of = self.books
         unattributed = list_unattributed((day, books_of.target(day).read()) for day in self.days)
         style = CsvStyle(mark=self.csv_bom, quote_formulas=self.csv_formulas == "quote")
-        prints = self.fingerprints()
         risky = set()
         written: dict[str, pd.DataFrame | Mapping[str, list[Any]]] = {**tables, UNATTRIBUTED_CONVERSIONS: unattributed}
         for part, table in written.items():
@@ -235,14 +240,13 @@ class Report(StoringSettings):
             paths = [sessions.target(day).verified() for day in sessions.days]
             refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
-    def _reconcile(self, report: pd.DataFrame) -> dict[str, Any]:
-        """The reconciliation."""
-        days, costs = self.books.books(), self.costs
-        feeds = {}
-        for day in self._days_looked_at():
-            target = costs.target(day)
-            sessions = sum(target.read(["sessions"])["sessions"].to_pylist())
-            feeds[day] = DayFeed(sessions, target.notes()["spend"])
+    def _reconcile(self, report: pd.DataFrame, costs: Mapping[dt.date, pa.Table]) -> dict[str, Any]:
+        """The reconciliation; takes the report, and `CHANNEL_COSTS` of the days whose feeds are looked at."""
+        days, of_costs = self.books.books(), self.costs
+        feeds = {
+            day: DayFeed(sum(rows["sessions"].to_pylist()), of_costs.target(day).notes()["spend"])
+            for day, rows in costs.items()
+        }
         dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days))
         requests = self._api_requests()
         return reconcile(days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead)
