@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import adbc_driver_manager
 import adbc_driver_sqlite
-import numpy as np
 import pyarrow as pa
 
 from targets.database.interface import Connection, Value
@@ -126,7 +125,7 @@ class _SqliteConnection:
         if schema is None:
             return rows
         # An empty answer types every column int64.
-        return rows.cast(schema) if rows.num_rows else _empty(schema)
+        return rows.cast(schema) if rows.num_rows else schema.empty_table()
 
     @contextmanager
     def stream(self, sql: str, *values: Value) -> Iterator[pa.RecordBatchReader]:
@@ -177,24 +176,6 @@ class _SqliteConnection:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": 65_536})
             statement.set_sql_query(sql)
             if values:
-                columns = [_one(value) for value in values]
-                one_row = pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(values))])
-                statement.bind(one_row)
+                one_row = pa.table({str(place): [value] for place, value in enumerate(values)})
+                statement.bind_stream(one_row.to_reader())
             yield statement
-
-
-def _empty(schema: pa.Schema) -> pa.Table:
-    """A table without rows; pyarrow's own function imports pandas."""
-    return pa.Table.from_arrays([pa.nulls(0, type_) for type_ in schema.types], schema=schema)
-
-
-def _one(value: Value) -> pa.Array:
-    """A column of one value, from its bytes: `pa.array` would import pandas, which costs half a second."""
-    if value is None:
-        return pa.nulls(1)
-    if isinstance(value, str):
-        text = value.encode()
-        bounds = np.array([0, len(text)], np.int32)
-        return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(bounds), pa.py_buffer(text)])
-    kind = pa.float64() if isinstance(value, float) else pa.int64()
-    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(np.array([value], kind.to_pandas_dtype()))])
