@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import SourceError
 from pipeline.source.columns import dated, refuse_damaged_text, time_columns
 from pipeline.source.source import Source
-from pipeline.source.streaming import ahead
+from pipeline.source.streaming import read_ahead
 from pipeline.source.times import Times, plausible_days
 
 _LONGEST_HISTORY = 3_660
@@ -119,8 +119,8 @@ def tally(source: Source, name: str) -> Tally:
     """The tally of an input, by one scan. Raises `DatabaseError`, `SourceError`."""
     of_input = dated_inputs(source)[name]
     counts = Tally(source, of_input)
-    with source.connect() as connection, connection.stream(of_input.sql(source)) as batches:
-        for batch in ahead(batches):
+    with read_ahead(source, of_input.sql(source)) as batches:
+        for batch in batches:
             if batch.num_rows:
                 counts.add(batch)
     return counts

@@ -30,7 +30,7 @@ from pipeline.source.new_customers import FirstConversions
 from pipeline.source.schema import SESSIONS
 from pipeline.source.source import Source
 from pipeline.source.split import one_table, split_by_day
-from pipeline.source.streaming import ahead
+from pipeline.source.streaming import read_ahead
 from pipeline.source.times import Times
 
 _MEMORY = 256 * 2**20
@@ -135,11 +135,11 @@ def _scan(
     source: Source, times: Times, columns: Columns, table: str, days: Sequence[dt.date], folder: Path
 ) -> Iterator[RawDay]:
     sql = source.sql.select({**time_columns(times), **columns}, table, where=_condition(source, times, days))
-    with source.connect() as connection, connection.stream(sql) as batches:
+    with read_ahead(source, sql) as batches:
         if times.is_plain_utc:
-            yield from split_by_day(ahead(batches), "date_text", days, folder, _MEMORY)
+            yield from split_by_day(batches, "date_text", days, folder, _MEMORY)
         else:
-            yield from split_by_day(dated(ahead(batches), times), "day", days, folder, _MEMORY)
+            yield from split_by_day(dated(batches, times), "day", days, folder, _MEMORY)
 
 
 def _condition(source: Source, times: Times, days: Sequence[dt.date]) -> str:

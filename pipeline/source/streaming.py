@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
@@ -16,14 +16,22 @@ Change = Callable[[pa.RecordBatch, int], pa.RecordBatch]
 """What becomes of a batch, which is of the query with this number."""
 
 
-def ahead(batches: Iterable[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
-    """The same batches: the database reads the next one while something is made of this one."""
-    rest = iter(batches)
-    with ThreadPoolExecutor(1) as reading:
-        coming = reading.submit(next, rest, None)
+@contextmanager
+def read_ahead(source: Source, sql: str) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The batches of a query; the database reads the next one while something is made of this one.
+
+    At the end of the block, whatever ends it, nobody reads any more when the database is closed. Raises
+    `DatabaseError`.
+    """
+
+    def batches(stream: Iterator[pa.RecordBatch], reading: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
+        coming = reading.submit(next, stream, None)
         while (batch := coming.result()) is not None:
-            coming = reading.submit(next, rest, None)
+            coming = reading.submit(next, stream, None)
             yield batch
+
+    with source.connect() as connection, connection.stream(sql) as stream, ThreadPoolExecutor(1) as reading:
+        yield batches(iter(stream), reading)
 
 
 @contextmanager
@@ -36,8 +44,8 @@ def streamed(
     def rows() -> Generator[pa.RecordBatch]:
         try:
             for number, sql in enumerate(queries):
-                with source.connect() as connection, connection.stream(sql) as batches:
-                    yield from (change(batch, number) for batch in ahead(batches) if batch.num_rows)
+                with read_ahead(source, sql) as batches:
+                    yield from (change(batch, number) for batch in batches if batch.num_rows)
         except Exception as error:
             failed.append(error)  # the engine would say only that it had no more rows
             raise
