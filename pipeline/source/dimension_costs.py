@@ -57,7 +57,8 @@ def costs_by_dimension(
             found: pa.Table = connection.sql(sql, params={"dimension": name, "parts": PARTS}).to_arrow_table()
             numbers, starts = np.unique(found["day"].to_numpy(), return_index=True)
             rows = found.select(DIMENSION_COSTS.names).cast(DIMENSION_COSTS)
-            for day, start, end in zip(numbers.tolist(), starts, [*starts[1:], rows.num_rows], strict=True):
+            lengths = np.diff(starts, append=rows.num_rows)
+            for day, start, length in zip(numbers.tolist(), starts, lengths, strict=True):
                 if day in tables:
-                    tables[day].append(rows.slice(start, end - start))
+                    tables[day].append(rows.slice(start, length))
     return {_EPOCH + dt.timedelta(day): pa.concat_tables(of_day).combine_chunks() for day, of_day in tables.items()}
