@@ -33,6 +33,7 @@ SCENARIOS: dict[str, Callable[[Bench, Result], None]] = {
     "ten-years": scenarios.ten_years,
     "big": scenarios.big,
     "marginal": scenarios.marginal,
+    "dimensions": scenarios.dimensions,
 }
 
 # Benchmarks of one part each, which print their own figures.

@@ -40,7 +40,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """How much is written: sessions and conversions of `days` days, after `history` days of sessions as dense."""
+    """How much is written: sessions and conversions of `days` days, after `history` days of sessions as dense.
+
+    With campaigns, `session_sources` has a column for them, and they are divided among so many channels.
+    """
 
     sessions: int = 10_000_000
     conversions: int = 500_000
@@ -49,6 +52,8 @@ class Shop:
     history: int = 0
     shuffle: bool = False
     seed: int = 1
+    channels: int = 0
+    campaigns: int = 0
 
     @property
     def all_days(self) -> int:
@@ -69,6 +74,8 @@ def write_shop(path: Path, shop: Shop) -> None:
     with dbapi.connect(str(path), autocommit=True) as connection, connection.cursor() as cursor:
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", *SOURCE_TABLES.values(), "BEGIN"):
             cursor.execute(statement)
+        if shop.campaigns:
+            cursor.execute("ALTER TABLE session_sources ADD COLUMN campaign TEXT")
         for table, rows in _rows(random, shop, user_ids, dates):
             cursor.adbc_ingest(table, rows, mode="append")
         cursor.execute("COMMIT")
@@ -104,7 +111,15 @@ def _rows(
         engaged = zip(
             ("holder_engagement", "closer_engagement", "impression_interaction"), flags.astype(np.int64), strict=True
         )
-        yield "session_sources", pa.record_batch({**columns, "channel_name": _NAMES.take(channel), **dict(engaged)})
+        names = {"channel_name": _NAMES.take(channel)}
+        if shop.campaigns:
+            campaign = (random.random(rows) ** 2 * shop.campaigns).astype(np.int64)  # some have many more than others
+            of_campaign = (campaign % shop.channels).astype(str)
+            names = {
+                "channel_name": pa.array(np.char.add("channel ", of_campaign)),
+                "campaign": pa.array(np.char.add("campaign ", campaign.astype(str))),
+            }
+        yield "session_sources", pa.record_batch({**columns, **dict(engaged), **names})
         cost = np.round(_COSTS[channel] * random.gamma(2, 0.5, rows), 4)
         yield "session_costs", pa.record_batch({"session_id": ids, "cost": cost})
 
@@ -143,6 +158,8 @@ def main() -> None:
     parser.add_argument("--first-day", type=dt.date.fromisoformat, default=Shop.first_day, help="default: 2023-01-01")
     parser.add_argument("--history", type=int, default=0, help="days before with sessions alone, as dense (default: 0)")
     parser.add_argument("--shuffle", action="store_true", help="rows in random order, not roughly in that of time")
+    parser.add_argument("--channels", type=int, default=200, help="that campaigns are divided among (default: 200)")
+    parser.add_argument("--campaigns", type=int, default=0, help="default: none, and the channels of the sample")
     parser.add_argument("--seed", type=int, default=Shop.seed, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a database that is there")
     arguments = vars(parser.parse_args())

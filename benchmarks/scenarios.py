@@ -36,6 +36,11 @@ class Sizes:
     year_orders_a_day: int = 9
     year_lookback: int = 90
     ten_years: int = 3_652
+    campaign_sessions: int = 100_000
+    campaign_orders: int = 10_000
+    campaign_days: int = 30
+    campaign_channels: int = 200
+    campaigns: int = 2_000
     scales: tuple[float, ...] = (1, 10)
 
 
@@ -49,6 +54,8 @@ QUICK = Sizes(
     year_sessions_a_day=200,
     year_lookback=5,
     ten_years=40,
+    campaign_sessions=10_000,
+    campaign_orders=1_000,
     scales=(0.05, 0.5),
 )
 """To try the benchmark itself: the limits mean nothing then."""
@@ -190,6 +197,52 @@ def ten_years(bench: Bench, result: Result) -> None:
         result.add_run("ten years, cold (once)", command(whole, folder, settings))
         runs = [command(whole, folder, settings) for _ in range(bench.repeats)]
     result.add_run("ten years, nothing to do", median_run(runs), 8)
+
+
+MAPPING = """[sessions]
+from = "session_sources"
+session_id = "session_id"
+user_id = "user_id"
+time = ["event_date", "event_time"]
+channel_name = "channel_name"
+holder_engagement = "holder_engagement"
+closer_engagement = "closer_engagement"
+impression_interaction = "impression_interaction"
+{}
+[conversions]
+from = "conversions"
+conv_id = "conv_id"
+user_id = "user_id"
+time = ["conv_date", "conv_time"]
+revenue = "revenue"
+[session_costs]
+from = "session_costs"
+session_id = "session_id"
+cost = "cost"
+"""
+
+
+def dimensions(bench: Bench, result: Result) -> None:
+    """A report of many channels and campaigns, beside the same without its dimension, in turn."""
+    sizes = bench.sizes
+    days = sizes.campaign_days
+    counts = (sizes.campaign_sessions, sizes.campaign_orders)
+    options = ("--days", str(days), "--channels", str(sizes.campaign_channels), "--campaigns", str(sizes.campaigns))
+    database = bench.shop(*counts, *options)
+    mappings = {"without a dimension": "", "by campaign": '[sessions.dimensions]\ncampaign = "campaign"'}
+    runs: dict[str, list[Run]] = {title: [] for title in mappings}
+    for _ in range(bench.repeats):
+        for title, section in mappings.items():
+            with bench.folder(database) as folder:
+                (folder / "mapping.toml").write_text(MAPPING.format(section))
+                runs[title].append(command(interval(0, days), folder, {"SOURCE_MAPPING": "mapping.toml"}))
+    found = {title: median_run(of_title) for title, of_title in runs.items()}
+    for title, run in found.items():
+        result.add_run(f"{sizes.campaigns:,} campaigns, {title}", run)
+    without, by_campaign = found.values()
+    result.add("CPU by campaign, times that without", by_campaign.cpu_seconds / without.cpu_seconds, "times", 1.3)
+    for title, run in found.items():
+        result.add_stages(title, run)
 
 
 def sample(bench: Bench, result: Result) -> None:

@@ -40,9 +40,7 @@ def csv_text(table: pd.DataFrame | Mapping[str, Sequence[Any]], style: CsvStyle 
     >>> csv_text({"channel_name": ["a,b", "=1+1"], "cost": [0.1, float("nan")]}, CsvStyle(quote_formulas=True))
     'channel_name,cost\n"a,b",0.1\n\'=1+1,\n'
     """
-    columns = [
-        [_quoted(str(name)), *(_cell(value, style) for value in _values(column))] for name, column in table.items()
-    ]
+    columns = [[_quoted(str(name)), *_cells(_values(column), style)] for name, column in table.items()]
     lines = [",".join(row) + "\n" for row in zip(*columns, strict=True)]
     return BYTE_ORDER_MARK * style.mark + "".join(lines)
 
@@ -53,7 +51,7 @@ def formula_columns(table: pd.DataFrame | Mapping[str, Sequence[Any]]) -> list[s
     >>> formula_columns({"a": ["x", "=1"], "b": ["x-y", "1"], "c": [-1.0, 2.0]})
     ['a']
     """
-    return [str(name) for name, column in table.items() if any(map(_is_formula, _values(column)))]
+    return [str(name) for name, column in table.items() if any(map(_is_formula, _texts(_values(column))))]
 
 
 def _values(column: pd.Series[Any] | Sequence[Any]) -> Sequence[Cell]:
@@ -61,14 +59,20 @@ def _values(column: pd.Series[Any] | Sequence[Any]) -> Sequence[Cell]:
     return column if isinstance(column, Sequence) else column.tolist()
 
 
-def _cell(value: Cell, style: CsvStyle) -> str:
-    if isinstance(value, str):
-        return _quoted("'" + value if style.quote_formulas and _is_formula(value) else value)
-    return "" if math.isnan(value) else repr(value)
+def _texts(values: Sequence[Cell]) -> set[str]:
+    """The texts among the cells, each once: channels and dates stand in many rows."""
+    return {value for value in values if isinstance(value, str)}
 
 
-def _is_formula(value: Cell) -> bool:
-    return isinstance(value, str) and value.startswith(_FORMULA)
+def _cells(values: Sequence[Cell], style: CsvStyle) -> list[str]:
+    written = {
+        text: _quoted("'" + text if style.quote_formulas and _is_formula(text) else text) for text in _texts(values)
+    }
+    return [written[value] if isinstance(value, str) else "" if math.isnan(value) else repr(value) for value in values]
+
+
+def _is_formula(text: str) -> bool:
+    return text.startswith(_FORMULA)
 
 
 def _quoted(text: str) -> str:

@@ -30,7 +30,7 @@ class ParquetTarget(StampedTarget):
         wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         try:
             rows = pq.ParquetFile(pa.BufferReader(content)).read(wanted.names, use_threads=False)
-            return rows.select(wanted.names).replace_schema_metadata(None).cast(wanted)
+            return rows if rows.schema.equals(wanted, check_metadata=True) else rows.select(wanted.names).cast(wanted)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self.unreadable(str(error)) from error
 

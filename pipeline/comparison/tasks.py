@@ -134,6 +134,7 @@ class ModelComparison(ModelSettings):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for any."""
         super().__init__(*args, **kwargs)
+        _ = self.dimensions
         self._refusals: dict[str, str] | None = None
         for model in self._compared:
             self.clone(ChannelCredit, model=model)
@@ -161,7 +162,12 @@ class ModelComparison(ModelSettings):
 
     def parts(self) -> Sequence[Part]:
         """The files."""
-        return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, MODELS_CSV]
+        return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, *self.dimension_files.values(), MODELS_CSV]
+
+    @property
+    def dimension_files(self) -> dict[str, str]:
+        """Of each dimension of the source the name of its file."""
+        return {name: f"{name}_models.csv" for name in self.dimensions}
 
     def target(self, part: Part) -> ParquetTarget | CsvTarget:
         """`<DATA_DIR>/comparison/<primary model>[/<goal>]/<interval>/<file>`."""
@@ -216,11 +222,15 @@ class ModelComparison(ModelSettings):
 
     def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
         """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
+        from pipeline.comparison.by_dimension import ModelsByDimension
         from pipeline.comparison.channels import compare_models, correlate_ranks
         from targets.csv_text import csv_text
 
         reports = self._reports()
-        compared = compare_models(reports, self._days())
+        by_dimension = ModelsByDimension([*reports], self.dimensions)
+        compared = compare_models(reports, by_dimension.seeing(self._days()))
+        costs = self.clone(ChannelCosts)
+        spent = [costs.by_dimension(day).read() for day in self.days] if self.dimensions else []
         table = pa.Table.from_pandas(compared, MODEL_COMPARISON, preserve_index=False)
         prints = self.fingerprints()
         self.target(MODELS).write(table, prints[MODELS], {"left_out": self.left_out} if self.left_out else {})
@@ -228,6 +238,7 @@ class ModelComparison(ModelSettings):
             MODELS_CSV: table.to_pandas(),
             RANK_CORRELATIONS: correlate_ranks(compared),
             LOOKBACK_SENSITIVITY: self._sensitivity(reports[self.model]),
+            **{file: by_dimension.table(name, spent) for name, file in self.dimension_files.items()},
         }.items():
             self.target(part).write_text(csv_text(of_part), prints[part])
         return f"{len(reports)} models compared"

@@ -15,6 +15,7 @@ from pipeline.attribution.models.ihc import memberships
 from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.explaining.lookup import Conversion, Session, User
+from pipeline.source.schema import dimension_column
 
 SHARES = ("initializer", "holder", "closer", "ihc")
 MEMBERSHIPS = ("mI", "mH", "mC")
@@ -51,11 +52,13 @@ def explain(
     `ihc-local` where that is the model. Columns: time (UTC), channel, session_id, engaged (as holder, closer), gap and
     left (hours since the session before in the journey, and until its last one), mI, mH, mC (the memberships before
     channel weights, with `parameters`), initializer, holder, closer, ihc (shares of the conversion), revenue (euro,
-    what it is credited with), cost (euro), note (why it has no credit). What does not apply is empty.
+    what it is credited with), cost (euro), note (why it has no credit), and the
+    dimensions that the journeys have. What does not apply is empty.
     """
     of_conversion = pc.equal(journeys["conv_id"], conversion.conv_id)
     journey = journeys.filter(of_conversion)
     shares = credit.filter(pc.equal(credit["conv_id"], conversion.conv_id))
+    dimensions = [column for column in journeys.column_names if column.startswith(dimension_column(""))]
     costs = {session.session_id: session.cost for session in user.sessions}
     inside = [*_inside(journey, shares, conversion.revenue, costs)]
     if parameters is not None and inside:
@@ -69,13 +72,14 @@ def explain(
             "channel": session.channel,
             "session_id": session.session_id,
             "cost": session.cost,
+            **dict(zip(dimensions, session.dimensions, strict=True)),
             "note": _left_out(session, conversion, user, rules, begins),
         }
         for session in user.sessions
         if session.session_id not in members
     ]
     rows = sorted([*inside, *outside], key=lambda row: row["time"] or dt.datetime.max.replace(tzinfo=dt.UTC))
-    return pd.DataFrame(rows, columns=[*COLUMNS])
+    return pd.DataFrame(rows, columns=[*COLUMNS, *dimensions])
 
 
 def _inside(journey: pa.Table, shares: pa.Table, revenue: float, costs: dict[str, float]) -> Iterator[Row]:
@@ -90,6 +94,7 @@ def _inside(journey: pa.Table, shares: pa.Table, revenue: float, costs: dict[str
             "time": dt.datetime.fromtimestamp(time, dt.UTC),
             "channel": session["channel_name"],
             "session_id": session["session_id"],
+            **{column: value for column, value in session.items() if column.startswith(dimension_column(""))},
             "engaged": ", ".join(phase for phase, engaged in engagement.items() if engaged),
             "gap": None if before is None else (time - before) / 3600,
             "left": (sessions[-1]["session_time"] - time) / 3600,

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.errors import SourceError
 from pipeline.source.channel_names import clean
 from pipeline.source.columns import Columns, time_columns
+from pipeline.source.schema import dimension_column
 from pipeline.source.source import Source, cost_queries
 from pipeline.source.times import Times
 from targets.database import Connection
@@ -35,12 +36,13 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Session:
-    """A session; `time` in UTC, None where date or time is malformed; a missing cost is 0."""
+    """A session; `time` in UTC, None where date or time is malformed; a missing cost is 0; dimensions in order."""
 
     session_id: str
     time: dt.datetime | None
     channel: str
     cost: float
+    dimensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,20 @@ def find_user(source: Source, user_id: str, goal: str | None = None) -> User:
     """The sessions and conversions of a user, the latter of a goal if one is given. Raises `DatabaseError`."""
     mapping = source.mapping.sessions
     columns = {name: ("text", getattr(mapping, name)) for name in ("session_id", "user_id", "channel_name")}
+    dimensions = {dimension_column(name): ("text", expression) for name, expression in mapping.dimensions}
+    columns |= dimensions
     with source.connect() as connection:
         sessions = _rows(source, connection, columns, source.session_times, mapping.table, "user_id", user_id)
         cost = _costs(source, connection, [row["session_id"] for row in sessions])
         conversions = _conversions(source, connection, "user_id", user_id)
     found = [
-        Session(row["session_id"], row["time"], clean(row["channel_name"]), cost.get(row["session_id"], 0.0))
+        Session(
+            row["session_id"],
+            row["time"],
+            clean(row["channel_name"]),
+            cost.get(row["session_id"], 0.0),
+            tuple(clean(row[column]) for column in dimensions),
+        )
         for row in sessions
     ]
     times = [row["time"] for row in conversions if row["time"] is not None and goal in (None, _goal(row))]

@@ -10,6 +10,7 @@ from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.console import WIDTH, columns, on_one_line, shortened, text_table
 from pipeline.explaining.explain import MEMBERSHIPS, SHARES
 from pipeline.explaining.lookup import Conversion
+from pipeline.source.schema import dimension_column
 
 _ID = 14
 _CHANNEL = 24
@@ -46,7 +47,7 @@ def render(
 ) -> str:
     """The conversion, its user's sessions as a table, and their sums; what has no credit has the reason in its place.
 
-    At most 120 columns wide, with ids and channels cut; with `full` nothing is cut.
+    At most 120 columns wide, with ids and channels cut; with `full` nothing is cut, and the dimensions stand there too.
     """
     conv_id, user_id = (on_one_line(name) if full else shortened(name, _ID) for name in _ids(conversion))
     title = (
@@ -82,9 +83,11 @@ def _ids(conversion: Conversion) -> tuple[str, str]:
 def _table(sessions: pd.DataFrame, *, full: bool) -> str:
     decimals = _FULL_DECIMALS if full else _DECIMALS
     rows: list[dict[str, Any]] = sessions.to_dict("records")  # type: ignore[assignment]
-    cells = [_cells(row, decimals) for row in rows]
-    names = [*_TEXTS, "cost", "engaged", *(name for name in decimals if name != "cost")]
-    names = [name for name in names if name in (*_TEXTS, "cost") or any(row[name] for row in cells)]
+    dimensions = [name for name in sessions.columns if full and name.startswith(dimension_column(""))]
+    cells = [{**_cells(row, decimals), **{name: on_one_line(row[name]) for name in dimensions}} for row in rows]
+    texts = (*_TEXTS[:2], *dimensions, *_TEXTS[2:])
+    names = [*texts, "cost", "engaged", *(name for name in decimals if name != "cost")]
+    names = [name for name in names if name in (*texts, "cost") or any(row[name] for row in cells)]
     if full:
         return _lines(rows, cells, names)
     for row in cells:
@@ -112,12 +115,13 @@ def _cells(row: dict[str, Any], decimals: dict[str, int]) -> dict[str, str]:
 
 def _lines(rows: list[dict[str, Any]], cells: list[dict[str, str]], names: list[str]) -> str:
     """The table; a session with a note has it after its cost, where others have their figures."""
+    texts = names.index("cost")  # what stands before the cost
     figures = [
-        [row[name] if not noted["note"] or name in (*_TEXTS, "cost") else "" for name in names]
+        [row[name] if not noted["note"] or place <= texts else "" for place, name in enumerate(names)]
         for noted, row in zip(rows, cells, strict=True)
     ]
-    header = [_TITLES.get(name, name) for name in names]
-    lines = text_table(header, figures, left=len(_TEXTS), between=" ").splitlines()
+    header = [_TITLES.get(name, name.removeprefix(dimension_column(""))) for name in names]
+    lines = text_table(header, figures, left=texts, between=" ").splitlines()
     return "\n".join(
         f"{line} {noted['note']}" if noted["note"] else line
         for line, noted in zip(lines, [{"note": ""}, *rows], strict=True)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import JourneyError
 from pipeline.journeys.schema import JOURNEYS
+from pipeline.source.schema import dimension_column, with_dimensions
 from pipeline.sql_session import view_of_files
 from pipeline.zones import UTC, day_begins
 
@@ -33,7 +34,7 @@ WITH bounded AS (
 touchpoints AS (
     SELECT bounded.conv_id, bounded.conv_time, bounded.revenue, sessions.session_id, sessions.session_time,
            sessions.channel_name, sessions.holder_engagement, sessions.closer_engagement,
-           sessions.impression_interaction,
+           sessions.impression_interaction{dimensions},
            row_number() OVER (PARTITION BY bounded.conv_id
                               ORDER BY sessions.session_time DESC, sessions.session_id DESC) AS from_last,
            count(*) OVER (PARTITION BY bounded.conv_id) AS sessions_found
@@ -47,6 +48,7 @@ SELECT conv_id, conv_time, revenue,
        CASE WHEN sessions_found < {max_sessions} THEN sessions_found ELSE {max_sessions} END - from_last AS position,
        session_id, session_time, channel_name, holder_engagement, closer_engagement, impression_interaction,
        CASE WHEN sessions_found > {max_sessions} THEN sessions_found - {max_sessions} ELSE 0 END AS sessions_cut
+       {dimensions}
 FROM touchpoints
 WHERE from_last <= {max_sessions}
 ORDER BY {day}, conv_id, position
@@ -64,12 +66,14 @@ def build_journeys(
     max_sessions: int,
     zone: str = UTC,
     goal: str | None = None,
+    dimensions: Sequence[str] = (),
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     """Of each of `days`, in order, the journeys (columns `JOURNEYS`) of its conversions, from Parquet files.
 
     A journey holds its user's sessions with `conv_time - lookback_days * 24 h <= session time <= conv_time` (0 days: no
     limit), strictly after the user's previous conversion in `previous`, the most recent `max_sessions` of them. A
-    conversion without a session has no rows. With a goal, conversions and previous ones are of that goal.
+    conversion without a session has no rows. With a goal, conversions and previous ones are of that goal. `dimensions`
+    are those that the sessions have and the journeys get, as `with_dimensions` has them.
 
     Raises `JourneyError` for a session that is in a journey twice.
     """
@@ -86,9 +90,10 @@ def build_journeys(
             max_sessions=max_sessions,
             always=_ALWAYS,
             day=_day_of("conv_time", days, zone),
+            dimensions="".join(f", {dimension_column(name)}" for name in dimensions),
         )
         reader = connection.sql(sql).to_arrow_reader(_BATCH)
-        for day, journeys in _by_day(reader, days, zone):
+        for day, journeys in _by_day(reader, days, zone, with_dimensions(JOURNEYS, dimensions)):
             _refuse_repeated_sessions(journeys)
             yield day, journeys
     except duckdb.Error as error:
@@ -109,12 +114,14 @@ def _day_of(column: str, days: Sequence[dt.date], zone: str) -> str:
     return f"len(list_filter([{begins}], lambda begins: begins <= {column}))"
 
 
-def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date], zone: str) -> Iterator[tuple[dt.date, pa.Table]]:
-    """The rows of each day out of batches in the order of their days."""
+def _by_day(
+    batches: pa.RecordBatchReader, days: Sequence[dt.date], zone: str, schema: pa.Schema
+) -> Iterator[tuple[dt.date, pa.Table]]:
+    """The rows of each day, of a schema, out of batches in the order of their days."""
     held: list[pa.Table] = []
     waiting = list(days)
     for batch in batches:
-        rows = pa.Table.from_batches([batch]).cast(JOURNEYS)
+        rows = pa.Table.from_batches([batch]).cast(schema)
         while rows.num_rows:
             ends = day_begins(waiting[0] + dt.timedelta(days=1), zone)
             count = int((rows["conv_time"].to_numpy() < ends).sum())
@@ -124,7 +131,7 @@ def _by_day(batches: pa.RecordBatchReader, days: Sequence[dt.date], zone: str) -
                 yield waiting.pop(0), pa.concat_tables(held)
                 held = []
     for day in waiting:
-        yield day, pa.concat_tables(held or [JOURNEYS.empty_table()]).combine_chunks()
+        yield day, pa.concat_tables(held or [schema.empty_table()]).combine_chunks()
         held = []
 
 

@@ -21,4 +21,5 @@ JOURNEYS = pa.schema(
 
 conv_time and session_time are UTC epoch seconds, revenue is in euro, position counts from 0 in time order (ties by
 session_id), the flags are 0 or 1, sessions_cut is how many earlier sessions `max_sessions` cut from the journey.
+Of a source with dimensions, each has a text beside.
 """

@@ -15,6 +15,7 @@ from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.check_source import check_source
 from pipeline.source.dated import first_session_day, history_start
 from pipeline.source.goals import refuse_goal_without_key
+from pipeline.source.schema import with_dimensions
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
@@ -103,7 +104,9 @@ class Journeys(JourneySettings):
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/journeys/<settings>/<day>.parquet`: runs with other settings have folders of their own."""
         folder = fingerprint(self.journey_settings())[:6]
-        return ParquetTarget(self.files, f"journeys/{folder}/{part}.parquet", JOURNEYS)
+        return ParquetTarget(
+            self.files, f"journeys/{folder}/{part}.parquet", with_dimensions(JOURNEYS, self.dimensions)
+        )
 
     @property
     def lock_name(self) -> str:
@@ -149,6 +152,7 @@ class Journeys(JourneySettings):
                 max_sessions=self.max_sessions,
                 zone=self.report_timezone,
                 goal=self.goal,
+                dimensions=self.dimensions,
             )
             for number, (day, journeys) in enumerate(made, start=1):
                 self.target(day).write(journeys, stale[day])

@@ -18,6 +18,7 @@ CONFIDENCE = 0.95
 _SEED = 20_230_829
 _BATCH = 2000  # conversions whose weights are in memory at a time: 16 MB
 _HEADINGS = 64  # that are summed at a time: of thousands of channels, each conversion meets a few
+_FEW = 16  # conversions under a heading on average: one by one they cost less than in a matrix of mostly 0
 _DRAWS = 1 << 16
 _BITS = 40  # of an amount, below the largest of its column: what 2,000 weights sum of it is exact in 53 bits
 
@@ -108,11 +109,25 @@ def add_replicates(day: dt.date, cells: Cells, sums: Floats) -> None:
         for block in range(0, len(found), _HEADINGS):
             headings = found[block : block + _HEADINGS]
             rows = order[slice(*np.searchsorted(number, [block, block + len(headings)]))]
+            if len(rows) < _FEW * len(headings):  # most of the matrix below would be 0
+                _add_few(cells, rows, times[cells.conversion[rows] - begin], amounts, sums)
+                continue
             conversions, place = np.unique(cells.conversion[rows] - begin, return_inverse=True)
             earned = np.zeros((len(headings), amounts.shape[1], len(conversions)))
             earned[np.searchsorted(headings, cells.heading[rows]), :, place] = amounts[rows]
             counted = (times if len(conversions) == len(times) else times[conversions]).astype(np.float64)
             sums[headings] += (earned.reshape(-1, len(conversions)) @ counted).reshape(*earned.shape[:2], -1)
+
+
+def _add_few(cells: Cells, rows: Places, times: NDArray[np.uint8], amounts: Floats, sums: Floats) -> None:
+    """Add cells, sorted by heading, with how often each counts: the first of every heading, the second, and so on."""
+    headings = cells.heading[rows]
+    first = np.flatnonzero(np.diff(headings, prepend=-1))
+    turn = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
+    counted = times.astype(np.float64)
+    for which in range(int(turn.max()) + 1):
+        now = np.flatnonzero(turn == which)
+        sums[headings[now]] += amounts[rows[now]][:, :, np.newaxis] * counted[now][:, np.newaxis, :]
 
 
 def attributed_sessions(journeys: pa.Table, credit: pa.Table) -> pa.Table:

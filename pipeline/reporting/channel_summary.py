@@ -100,11 +100,21 @@ def _total(report: pd.DataFrame, summary: pd.DataFrame, statistics: OrderStatist
 
 
 def _add_bounds(summary: pd.DataFrame, replicates: Floats) -> None:
-    """Add the bounds; the spend is what was spent, so that those of CPO and ROAS follow from orders and revenue."""
+    """Add the bounds of channels and total."""
     with_total = np.concatenate([replicates, replicates.sum(axis=0, keepdims=True)])
     low, high = interval(with_total.transpose(2, 1, 0))
     orders = {bound: pd.Series(of[0]) for bound, of in (("low", low), ("high", high))}
     revenue = {bound: pd.Series(of[1]) for bound, of in (("low", low), ("high", high))}
+    add_bounds(summary, orders, revenue)
+
+
+def add_bounds(
+    summary: pd.DataFrame, orders: Mapping[str, pd.Series[float]], revenue: Mapping[str, pd.Series[float]]
+) -> None:
+    """Add the bounds (`low`, `high`) of orders and revenue.
+
+    The spend is what was spent, so that those of CPO and ROAS follow.
+    """
     for bound, opposite in (("low", "high"), ("high", "low")):
         summary[f"orders_{bound}"] = orders[bound]
         summary[f"CPO_{bound}"] = ratio(summary["spend"], orders[opposite])

@@ -20,10 +20,10 @@ from pipeline.reporting.bootstrap import (
     cells_of,
     places_of,
 )
+from pipeline.reporting.dimension_orders import REPLICATES, DimensionOrders
 from pipeline.reporting.paths import PathsSeen
 from pipeline.zones import UTC, days_of_seconds
 
-REPLICATES = 500
 _EPOCH = dt.date(1970, 1, 1)
 _SECONDS_PER_DAY = 86_400
 _NORMAL = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
@@ -66,12 +66,16 @@ class OrderStatistics:
 
 
 def order_statistics(
-    days: Iterable[OrderDay], channels: Sequence[str], number_of_days: int, zone: str = UTC
+    days: Iterable[OrderDay],
+    channels: Sequence[str],
+    number_of_days: int,
+    zone: str = UTC,
+    dimensions: Sequence[DimensionOrders] = (),
 ) -> OrderStatistics:
     """All of them in one pass over the days in order, with what each conversion counts in `REPLICATES` replicates.
 
-    `channels` are those of the report, session dates are of `zone`. A day's conversions are drawn the same in every
-    interval and run.
+    `channels` are those of the report, session dates are of `zone`; `dimensions` see the same orders. A day's
+    conversions are drawn the same in every interval and run.
     """
     count, lag_count = len(channels), number_of_days + 1
     sums = np.zeros((count, 2, REPLICATES))
@@ -98,6 +102,8 @@ def order_statistics(
         cells = cells_of(number, channel, amounts)
         influenced += np.bincount(cells.heading, minlength=count)
         add_replicates(day, cells, sums)
+        for dimension in dimensions:
+            dimension.add(day, sessions, credit, is_new)
         revenue = sessions["revenue"].to_numpy()[begins]
         touches = np.diff(begins, append=len(number))
         waited = (sessions["conv_time"].to_numpy() - sessions["session_time"].to_numpy())[begins]

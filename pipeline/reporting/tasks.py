@@ -16,6 +16,7 @@ from pipeline.goals import with_goal
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.channel_groups import ChannelGroup, load_channels
+from pipeline.reporting.credit import PHASES
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
 from pipeline.reporting.extracted import Extracted, extracted
@@ -26,6 +27,7 @@ from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
 from pipeline.source.goals import count_by_goal, no_conversion
 from pipeline.source.repeated import refuse_repeated
+from pipeline.source.schema import dimension_column
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
@@ -35,6 +37,7 @@ from targets.text import CsvTarget, JsonTarget
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from pipeline.reporting.order_statistics import OrderDay
 
@@ -68,9 +71,9 @@ class Report(StoringSettings):
     csv_formulas = setting("csv_formulas")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
-        """Raise `SettingsError` also for a file of channels that cannot be used: nothing is built."""
+        """Raise `SettingsError` also for a file of channels or mapping that cannot be used: nothing is built."""
         super().__init__(*args, **kwargs)
-        _ = self.groups
+        _ = (self.groups, self.dimensions)
 
     def requires(self) -> list[Stage]:
         """What the source holds beside its days; the days' aggregates and costs, what was set aside; and the tables."""
@@ -109,7 +112,12 @@ class Report(StoringSettings):
 
     def parts(self) -> Sequence[Part]:
         """The files; the first one is what a run ends with."""
-        return _PARTS
+        return [*_PARTS[:2], *self.dimension_files.values(), *_PARTS[2:]]
+
+    @property
+    def dimension_files(self) -> dict[str, str]:
+        """Of each dimension of the source the name of its summary."""
+        return {name: f"{name}_summary.csv" for name in self.dimensions}
 
     @property
     def folder(self) -> str:
@@ -135,7 +143,8 @@ class Report(StoringSettings):
         written = {name: getattr(self, name) for name in ("currency", "csv_bom", "csv_formulas")}
         groups = {name: of.group for name, of in self.groups.items()}
         needed = {"max_customer_journeys": self.max_customer_journeys, "max_sessions": self.max_sessions}
-        return {**written, "groups": groups, **(needed if self.choice.is_api else {})}
+        dimensions = {"dimensions": self.dimensions} if self.dimensions else {}
+        return {**written, "groups": groups, **(needed if self.choice.is_api else {}), **dimensions}
 
     def inputs(self) -> Mapping[Part, Any]:
         """The days' aggregates, orders and costs, and what was set aside."""
@@ -188,22 +197,32 @@ class Report(StoringSettings):
             for line in hole_warnings(self.places.results()):
                 self.warn(line)
 
-    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
-        """Sum the days, write the files.
-
-        Raises `SourceError`, `DeadFeedError`, `UnbalancedBooksError`, `RejectedJourneysError`.
-        """
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Write all files. Raises `SourceError`, `DeadFeedError`, `UnbalancedBooksError`, `RejectedJourneysError`."""
         from pipeline.reporting.report_tables import build_tables
 
         self._refuse_repeated_sessions()
-        credit, costs = ({day: stage.target(day).read() for day in self.days} for stage in (self.credit, self.costs))
+        credit, costs = (
+            {day: stage.target(day).read() for day in days}
+            for stage, days in ((self.credit, self.days), (self.costs, self._days_looked_at()))
+        )
         groups = {name: of.group for name, of in self.groups.items()}
-        tables = build_tables(credit, costs, self._order_days(), groups, self.report_timezone)
-        books = self._reconcile(tables[CHANNEL_REPORT])
+        costs_of_days = {day: costs[day] for day in self.days}
+        by_dimension = [self.costs.by_dimension(day).read() for day in self.days] if self.dimensions else []
+        tables = build_tables(
+            credit,
+            costs_of_days,
+            self._order_days(),
+            groups,
+            self.report_timezone,
+            self.dimension_files,
+            by_dimension,
+        )
+        books = self._reconcile(tables[CHANNEL_REPORT], costs)
         check_books(books)
         if self.dead_feed == "fail":
             refuse_dead_feeds(books["dead_feeds"])
-        self._write(tables, books)
+        self._write(tables, books, {**self.fingerprints(), **stale} if len(stale) < len(self.parts()) else stale)
         check_rejected_share(books, self.max_rejected_share)
         channels = tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1]
         expression = self.findings.source.mapping.sessions.channel_name
@@ -213,12 +232,11 @@ class Report(StoringSettings):
             self.warn(f"GOAL_TYPES has no effect: {self.model} has no conversion types")
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
-    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any]) -> None:
-        """Write the files; warn of cells that a spreadsheet would run."""
+    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any], prints: Mapping[Part, str]) -> None:
+        """Write the files, each with its fingerprint; warn of cells that a spreadsheet would run."""
         books_of = self.books
         unattributed = list_unattributed((day, books_of.target(day).read()) for day in self.days)
         style = CsvStyle(mark=self.csv_bom, quote_formulas=self.csv_formulas == "quote")
-        prints = self.fingerprints()
         risky = set()
         written: dict[str, pd.DataFrame | Mapping[str, list[Any]]] = {**tables, UNATTRIBUTED_CONVERSIONS: unattributed}
         for part, table in written.items():
@@ -237,8 +255,9 @@ class Report(StoringSettings):
         for day in self.days:
             ordered = conversions.target(day).read(["conv_id", "new_customer"])
             first = ordered.filter(ordered["new_customer"])["conv_id"].combine_chunks()
-            sessions = journeys.target(day).read(_OF_JOURNEYS)
-            yield day, sessions, credit.target(day).read(["conv_id", "ihc"]), first
+            sessions = journeys.target(day).read([*_OF_JOURNEYS, *map(dimension_column, self.dimensions)])
+            phases = PHASES if self.dimensions else ()
+            yield day, sessions, credit.target(day).read(["conv_id", "ihc", *phases]), first
 
     def _refuse_repeated_sessions(self) -> None:
         """Raise `SourceError` for a session that stands on several days: the scans see each day by itself."""
@@ -247,14 +266,13 @@ class Report(StoringSettings):
             paths = [sessions.target(day).verified() for day in sessions.days]
             refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
-    def _reconcile(self, report: pd.DataFrame) -> dict[str, Any]:
-        """The reconciliation."""
-        days, costs = self.books.books(), self.costs
-        feeds = {}
-        for day in self._days_looked_at():
-            target = costs.target(day)
-            sessions = sum(target.read(["sessions"])["sessions"].to_pylist())
-            feeds[day] = DayFeed(sessions, target.notes()["spend"])
+    def _reconcile(self, report: pd.DataFrame, costs: Mapping[dt.date, pa.Table]) -> dict[str, Any]:
+        """The reconciliation; takes the report, and `CHANNEL_COSTS` of the days whose feeds are looked at."""
+        days, of_costs = self.books.books(), self.costs
+        feeds = {
+            day: DayFeed(sum(rows["sessions"].to_pylist()), of_costs.target(day).notes()["spend"])
+            for day, rows in costs.items()
+        }
         conversions = self.clone(Conversions)
         there = count_by_goal({day: conversions.target(day).notes() for day in self.days})
         dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days), no_conversion(self.goal, there))

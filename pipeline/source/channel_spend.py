@@ -12,11 +12,15 @@ import pyarrow.compute as pc
 from pipeline.source.amounts import costs_in_currency
 from pipeline.source.channel_names import cleaned
 from pipeline.source.columns import refuse_damaged_text
+from pipeline.source.schema import with_dimensions
 from pipeline.source.source import Source, channel_costs_query
 from pipeline.source.times import parse, plausible_days
 
 CHANNEL_SPEND = pa.schema([("date", pa.date32()), ("channel_name", pa.string()), ("cost", pa.float64())])
-"""Spend that no session carries; several rows of a date and channel are summed. A cost in another currency is NaN."""
+"""Spend that no session carries; several rows of a date and channel are summed. A cost in another currency is NaN.
+
+Beside them stand the dimensions of the source, if it has any.
+"""
 
 _RAW = pa.schema([("date_text", pa.string()), ("channel_name", pa.string()), ("cost", pa.float64())])
 _DATE_OR_TIME = r"^\d{4}-\d\d-\d\d([T ].*)?$"
@@ -27,7 +31,7 @@ class ChannelSpend(NamedTuple):
     """All spend of a source that no session carries.
 
     Attributes:
-        rows: `CHANNEL_SPEND`.
+        rows: `CHANNEL_SPEND`, with the source's dimensions.
         undated: what stands in place of a date, how often, and the finite amounts of these rows.
 
     """
@@ -43,12 +47,15 @@ def read_channel_spend(source: Source) -> ChannelSpend | None:
         return None
     with source.connect() as connection:
         raw = connection.query(sql).combine_chunks()
-    raw = raw if raw.num_rows else _RAW.empty_table()
+    schema = with_dimensions(_RAW, source.mapping.dimensions)
+    raw = raw if raw.num_rows else schema.empty_table()
     amounts = costs_in_currency(raw, source)
-    raw = raw.select(_RAW.names).cast(_RAW)
+    raw = raw.select(schema.names).cast(schema)
     refuse_damaged_text(raw, f"{source.name}, channel_costs")
     days, is_day = _days(raw["date_text"], source)
     rows = pa.table([pa.array(days).cast(pa.date32()), raw["channel_name"], amounts], schema=CHANNEL_SPEND)
+    for column in schema.names[len(_RAW) :]:
+        rows = cleaned(rows.append_column(schema.field(column), raw[column]), column)
     no_day = pa.array(~is_day)
     undated = _by_value(raw["date_text"].filter(no_day), amounts.filter(no_day).to_numpy())
     return ChannelSpend(cleaned(rows.filter(pa.array(is_day))), undated)

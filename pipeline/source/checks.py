@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import BadRowsError
-from pipeline.source.schema import SET_ASIDE
+from pipeline.source.schema import SET_ASIDE, dimension_column
 from pipeline.source.times import TIME_OF_DAY
 from targets.csv_text import csv_text
 
@@ -33,6 +33,7 @@ class Rejects:
         reasons: why each row was set aside.
         amount: the sum of their usable revenue or cost.
         channels: whose spend they are, where nothing else is wrong than that the user is missing; else empty.
+        dimensions: of each column of a dimension the same.
 
     """
 
@@ -40,11 +41,15 @@ class Rejects:
     reasons: list[str]
     amount: float
     channels: list[str] = field(default_factory=list, compare=False)
+    dimensions: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
 
     def to_table(self) -> pa.Table:
-        """The rows as `SET_ASIDE`."""
+        """The rows as `SET_ASIDE`, with their dimensions."""
         channels = self.channels or [""] * len(self.ids)
-        return pa.table({"id": self.ids, "reason": self.reasons, "channel_name": channels}, schema=SET_ASIDE)
+        rows = pa.table({"id": self.ids, "reason": self.reasons, "channel_name": channels}, schema=SET_ASIDE)
+        for column, values in self.dimensions.items():
+            rows = rows.append_column(column, pa.array(values, pa.string()))
+        return rows
 
     def to_csv(self) -> str:
         """A CSV with the columns id and reason."""
@@ -67,11 +72,15 @@ def split(
     ids = rows.column(0).take(pa.array(places)).to_pylist()
     reasons = ["; ".join(reason for reason, broken in rules.items() if broken[place]) for place in places]
     usable = 0.0 if amounts is None else float(np.sum(amounts[places], where=_is_amount(amounts[places])))
-    channels = [""] * len(ids)
-    if "channel_name" in rows.column_names:
-        named = rows["channel_name"].take(pa.array(places)).to_pylist()
-        channels = [name if why == _NO_USER else "" for name, why in zip(named, reasons, strict=True)]
-    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable, channels)
+    spent = {
+        column: [
+            name if why == _NO_USER else ""
+            for name, why in zip(rows[column].take(pa.array(places)).to_pylist(), reasons, strict=True)
+        ]
+        for column in rows.column_names
+        if column == "channel_name" or column.startswith(dimension_column(""))
+    }
+    return rows.filter(pa.array(~bad)), Rejects(ids, reasons, usable, spent.pop("channel_name", []), spent)
 
 
 def refuse(rejects: Mapping[dt.date, Mapping[str, Rejects]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pyarrow as pa
 
 from pipeline.errors import SourceError
+from pipeline.source.schema import dimension_column
 from pipeline.source.source import Source
 from pipeline.source.times import Times
 
@@ -20,7 +21,8 @@ def session_columns(source: Source) -> Columns:
     """What is read of sessions, but for their times."""
     sessions = source.mapping.sessions
     texts = {name: ("text", getattr(sessions, name)) for name in ("session_id", "user_id", "channel_name")}
-    return texts | {name: ("flag", getattr(sessions, name)) for name in FLAGS}
+    dimensions = {dimension_column(name): ("text", expression) for name, expression in sessions.dimensions}
+    return texts | {name: ("flag", getattr(sessions, name)) for name in FLAGS} | dimensions
 
 
 def conversion_columns(source: Source) -> Columns:

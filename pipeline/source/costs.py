@@ -15,8 +15,9 @@ from pipeline.errors import SourceError
 from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
+from pipeline.source.dimension_costs import with_columns_of
 from pipeline.source.extract import Extract
-from pipeline.source.schema import CHANNEL_COSTS
+from pipeline.source.schema import CHANNEL_COSTS, with_dimensions
 from pipeline.source.source import Source, cost_queries
 from pipeline.source.streaming import Change, engine_errors, streamed
 from pipeline.sql_session import view_of_files
@@ -34,25 +35,26 @@ _REPEATED = "session_id is there more than once"
 _SET_UP = (
     """
 CREATE VIEW days AS
-SELECT session_id, channel_name, CAST(left(right(filename, 18), 10) AS DATE) - DATE '1970-01-01' AS day FROM sessions
+SELECT session_id, channel_name, CAST(left(right(filename, 18), 10) AS DATE) - DATE '1970-01-01' AS day{dimensions}
+FROM sessions
 UNION ALL
-SELECT session_id, CASE WHEN min(channel_name) = max(channel_name) THEN min(channel_name) ELSE '' END, day
+SELECT session_id, CASE WHEN min(channel_name) = max(channel_name) THEN min(channel_name) ELSE '' END, day{one_of_each}
 FROM sessions_set_aside GROUP BY session_id, day
 """,
     """
 CREATE TEMP TABLE known AS
-SELECT hash(session_id) AS one, hash('+' || session_id) AS two, day, channel_name FROM days
+SELECT hash(session_id) AS one, hash('+' || session_id) AS two, day, channel_name{dimensions} FROM days
 """,
     """
 CREATE TEMP TABLE spent AS
-SELECT day, channel_name, one, two, origin, cost, isfinite(cost) AND (cost >= 0 OR $net) AS is_amount
+SELECT day, channel_name, one, two, origin, cost, isfinite(cost) AND (cost >= 0 OR $net) AS is_amount{dimensions}
 FROM (SELECT hash(session_id) AS one, hash('+' || session_id) AS two, origin, cost FROM costs)
 JOIN known USING (one, two)
 """,
     """
 CREATE TEMP TABLE channel_spend AS
 SELECT date - DATE '1970-01-01' AS day, ifnull(channel_name, '') AS channel_name, ifnull(cost, 0) AS cost,
-       isfinite(ifnull(cost, 0)) AND (ifnull(cost, 0) >= 0 OR $net) AS is_amount
+       isfinite(ifnull(cost, 0)) AND (ifnull(cost, 0) >= 0 OR $net) AS is_amount{dimensions}
 FROM spend
 """,
     """
@@ -135,16 +137,19 @@ def sum_channel_costs(
     has no session. Raises `DatabaseError`, `SourceError`.
     """
     net = negative_cost == "net"
-    connection.register("sessions_set_aside", _set_aside_rows(set_aside))
+    dimensions = source.mapping.dimensions
+    connection.register("sessions_set_aside", _set_aside_rows(set_aside, dimensions))
     with (
         engine_errors("the costs cannot be summed", "raise MEMORY_LIMIT, or correct session_costs"),
         streamed(source, cost_queries(source), _RAW_COSTS, _in_currency(source)) as costs,
     ):
         view_of_files(connection, "sessions", [*sessions.values()], filename=True)
         connection.register("costs", costs)
-        connection.register("spend", CHANNEL_SPEND.empty_table() if channel_spend is None else channel_spend)
+        no_spend = with_dimensions(CHANNEL_SPEND, dimensions).empty_table()
+        connection.register("spend", no_spend if channel_spend is None else channel_spend)
         for statement in _SET_UP:
-            connection.execute(statement, {"net": net} if "$net" in statement else None)
+            sql = with_columns_of(dimensions, statement)
+            connection.execute(sql, {"net": net} if "$net" in statement else None)
         counts = {(day, channel): count for day, channel, count in connection.execute(_SESSIONS).fetchall()}
         spent = {(day, channel): sum_ for day, channel, sum_ in connection.execute(_SPENT, {"parts": PARTS}).fetchall()}
         of_days = {day: of_day for day, *of_day in connection.execute(_OF_THE_DAY, {"parts": PARTS}).fetchall()}
@@ -204,12 +209,16 @@ def _in_currency(source: Source) -> Change:
     return change
 
 
-def _set_aside_rows(rows: Mapping[dt.date, pa.Table]) -> pa.Table:
-    """The day, session_id and channel_name of the sessions set aside."""
+def _set_aside_rows(rows: Mapping[dt.date, pa.Table], dimensions: Sequence[str]) -> pa.Table:
+    """The day, session_id, channel_name and dimensions of the sessions set aside."""
     schema = pa.schema([("day", pa.int64()), ("session_id", pa.string()), ("channel_name", pa.string())])
+    schema = with_dimensions(schema, dimensions)
     tables = [
         pa.table(
-            [pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()), of_day["id"], of_day["channel_name"]],
+            [
+                pa.array([(date - _EPOCH).days] * of_day.num_rows, pa.int64()),
+                *(of_day[column] for column in ("id", *schema.names[2:])),
+            ],
             schema=schema,
         )
         for date, of_day in rows.items()

@@ -39,6 +39,8 @@ class DayExtract(SourceSettings, IntervalStage):
     reread = HiddenParameter(())
     """The days, alone, that are read again although they are settled; what they replace is kept."""
 
+    set_aside_schema = SET_ASIDE
+
     folder: ClassVar[str]
     schema: ClassVar[pa.Schema]
     source_table: ClassVar[str]
@@ -90,12 +92,16 @@ class DayExtract(SourceSettings, IntervalStage):
         listed, kept = self.set_aside_targets(table, day)
         return listed.exists() and kept.stamp() is not None
 
+    def refuses(self, notes: Mapping[str, Any]) -> bool:
+        """Whether a day of these notes has bad rows and is not to be written."""
+        return self.bad_rows == "fail" and any(notes["rejected"].values())
+
     def keep(self, day: Part, extract: Extract, notes: Mapping[str, Any], fingerprint: str) -> int:
         """Write a day's good rows, and beside them those set aside; returns how many. Raises `UnwritableTargetError`.
 
         A day with bad rows is not written where setting them aside is not allowed.
         """
-        if self.bad_rows == "fail" and any(notes["rejected"].values()):
+        if self.refuses(notes):
             return 0
         for table, rejects in extract.rejects.items():
             self._set_aside(table, day, rejects)
@@ -145,7 +151,7 @@ class DayExtract(SourceSettings, IntervalStage):
     def set_aside_targets(self, table: str, day: Part) -> tuple[CsvTarget, ParquetTarget]:
         """Where the rows of a day that were set aside are."""
         name = f"rejects/{table}/{day}"
-        return CsvTarget(self.files, f"{name}.csv"), ParquetTarget(self.files, f"{name}.parquet", SET_ASIDE)
+        return CsvTarget(self.files, f"{name}.csv"), ParquetTarget(self.files, f"{name}.parquet", self.set_aside_schema)
 
 
 class ScannedDays(DayExtract):

@@ -77,15 +77,7 @@ class Doubts:
                 "it, and are in no journey; name a column with the time of day, or write an end of the day such as "
                 "'23:59:59' in SOURCE_MAPPING"
             )
-        yield from self._not_yet()
         yield from self._currencies()
-
-    def _not_yet(self) -> Iterator[str]:
-        """Keys of the mapping that are checked, and that no stage reads."""
-        mapping = self._source.mapping
-        if self._channels and mapping.sessions.dimensions:
-            names = ", ".join(name for name, _ in mapping.sessions.dimensions)
-            yield f"the dimensions {names} of SOURCE_MAPPING are not in the report yet"
 
     def _currencies(self) -> Iterator[str]:
         """A column `currency` that the mapping does not name, and that holds another one."""

@@ -27,7 +27,7 @@ from pipeline.source.columns import (
 )
 from pipeline.source.goals import conversions_schema, goal_counts, with_goals
 from pipeline.source.new_customers import FirstConversions
-from pipeline.source.schema import SESSIONS
+from pipeline.source.schema import SESSIONS, dimension_column, with_dimensions
 from pipeline.source.source import Source
 from pipeline.source.split import one_table, split_by_day
 from pipeline.source.streaming import read_ahead
@@ -80,11 +80,17 @@ def scan_conversions(source: Source, days: Sequence[dt.date], folder: Path) -> I
 
 
 def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) -> Extract:
-    """The good sessions of a day (`SESSIONS`), in the source's order, and the bad ones. Raises `SourceError`."""
+    """The good sessions of a day (`SESSIONS`, `with_dimensions`), in the source's order, and the bad ones.
+
+    Raises `SourceError`.
+    """
     times = source.session_times
     raw = _raw(batches, session_columns(source), times, f"session_sources on {day}")
     raw, codes, counts = _without_duplicates(raw, "session_id")
+    dimensions = source.mapping.dimensions
     raw = cleaned(raw)
+    for name in dimensions:
+        raw = cleaned(raw, dimension_column(name))
     rules = checks.all_of(
         checks.empty(raw, "session_id"),
         checks.empty(raw, "user_id"),
@@ -95,7 +101,8 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
     )
     good, rejects = checks.split(raw, rules)
     rows = good.append_column("session_time", _seconds(good, times, day))
-    return Extract(rows.select(SESSIONS.names).cast(SESSIONS), {"session_sources": rejects}, counts)
+    schema = with_dimensions(SESSIONS, dimensions)
+    return Extract(rows.select(schema.names).cast(schema), {"session_sources": rejects}, counts)
 
 
 def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch], firsts: FirstConversions) -> Extract:

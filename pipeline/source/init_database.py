@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ class SourceSettings(Stage):
     def source(self) -> Source:
         """The source, by the mapping in force. Raises `SettingsError`."""
         return source_of(self)
+
+    @functools.cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """What the source has that is finer than the channel, by name. Raises `SettingsError`."""
+        return self.source.mapping.dimensions
 
 
 class InitDatabase(SourceSettings):

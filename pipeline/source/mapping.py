@@ -21,6 +21,18 @@ from pipeline.errors import SettingsError
 I = TypeVar("I")  # noqa: E741 - an input
 
 MOST_DIMENSIONS = 8
+_LONGEST_SLUG = 40
+RESERVED = frozenset(
+    (
+        *("channel", "channel_name", "is_total", "group", "spend", "orders", "revenue", "cpo", "roas", "total"),
+        *("spend_share", "orders_share", "revenue_share", "influenced_orders", "new_customer_orders", "sessions"),
+        *("initializer", "holder", "closer", "orders_low", "orders_high", "cpo_low", "cpo_high"),
+        *("roas_low", "roas_high", "model", "cost", "attributed_conversions", "attributed_revenue", "share"),
+        *("dimension", "value", "date", "conv_date", "session_id", "conv_id", "user_id"),
+    )
+)
+"""What no dimension is called: columns of the files that show dimensions, or what is easily taken for another one."""
+
 Time = str | tuple[str, str]
 """An expression for a time, or one for the date and one for the time of day."""
 
@@ -102,6 +114,11 @@ class SourceMapping:
         content = json.dumps([repr(self.sessions), repr(self.conversions), repr(self.session_costs)])
         return hashlib.sha256(f"{content}{self.channel_costs!r}".encode()).hexdigest()[:12]
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The names of what is finer than the channel."""
+        return tuple(name for name, _ in self.sessions.dimensions)
+
     def inputs(self) -> dict[str, Input]:
         """The inputs that there are, by their section."""
         found = {name: getattr(self, name) for name in SECTIONS}
@@ -163,7 +180,14 @@ def read_mapping(document: Mapping[str, Any], origin: str) -> SourceMapping:
     read = {
         name: _input(kind, document[name], f"{origin}: [{name}]") for name, kind in SECTIONS.items() if name in document
     }
-    return SourceMapping(**read, origin=origin)  # type: ignore[arg-type] # each section has the kind of its field
+    mapping = SourceMapping(**read, origin=origin)  # type: ignore[arg-type] # each section has the kind of its field
+    of_costs = mapping.channel_costs.dimensions if mapping.channel_costs is not None else ()
+    if unknown := [name for name, _ in of_costs if name not in mapping.dimensions]:
+        raise SettingsError(
+            f"{origin}: [channel_costs.dimensions] has {unknown[0]}, which sessions do not have; write it below "
+            "[sessions.dimensions] too"
+        )
+    return mapping
 
 
 def _input(kind: type[I], content: Mapping[str, Any], where: str) -> I:
@@ -224,6 +248,9 @@ def _dimensions(value: object, where: str) -> tuple[tuple[str, str], ...]:
             raise SettingsError(
                 f"{where} has a dimension {name!r}; its name must be a slug: small letters, digits and _"
             )
+        if name in RESERVED or len(name) > _LONGEST_SLUG:
+            reason = "is a name of the report's own" if name in RESERVED else f"has more than {_LONGEST_SLUG} letters"
+            raise SettingsError(f"{where} has a dimension {name!r}, which {reason}; choose another name")
     return tuple((name, _expression(expression, f"{where} {name}")) for name, expression in value.items())
 
 

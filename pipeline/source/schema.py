@@ -1,10 +1,24 @@
 """The shape of extracted rows."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
+
+
+def dimension_column(name: str) -> str:
+    """The column of a dimension in files; prefixed, so that no dimension is a column of ours or a word of SQL."""
+    return f"dimension_{name}"
+
+
+def with_dimensions(schema: pa.Schema, dimensions: Iterable[str]) -> pa.Schema:
+    """The schema with a text for each dimension of the source, empty where its value is not known."""
+    return pa.schema([*schema, *(_required(dimension_column(name), pa.string()) for name in dimensions)])
 
 
 SESSIONS = pa.schema(
@@ -57,4 +71,18 @@ CHANNEL_COSTS = pa.schema(
 cost is in euro, of all sessions that have a channel, also of those set aside for a missing user, and of spend that no
 session carries; below 0 where corrections prevail; a cost that is missing or NULL counts as 0. sessions counts the good
 ones.
+"""
+
+DIMENSION_COSTS = pa.schema(
+    [
+        _required("dimension", pa.string()),
+        _required("value", pa.string()),
+        _required("channel_name", pa.string()),
+        _required("cost", pa.float64()),
+        _required("sessions", pa.int64()),
+    ]
+)
+"""Of each dimension `CHANNEL_COSTS` once more, by channel and value; key and order dimension, channel_name, value.
+
+value is empty where sessions or spend have none, so that the rows of a channel sum to its cost in each dimension.
 """

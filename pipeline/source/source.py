@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pipeline.places import Places
 from pipeline.source.mapping import DEFAULT, SourceMapping, load_mapping
+from pipeline.source.schema import dimension_column
 from pipeline.source.times import Times
 from pipeline.zones import UTC
 from targets.database import Connection, Database
@@ -108,7 +109,8 @@ def cost_queries(source: Source, *, every: bool = False) -> list[str]:
 def channel_costs_query(source: Source) -> str | None:
     """The query of spend that no session carries: date_text (as written), channel_name, cost, currency where named.
 
-    A cost of NULL is 0, one that is no number -infinity.
+    Also the sessions' dimensions, empty where the section does not name them. A cost of NULL is 0, one that is no
+    number -infinity.
     """
     if (costs := source.mapping.channel_costs) is None:
         return None
@@ -117,6 +119,8 @@ def channel_costs_query(source: Source) -> str | None:
         "channel_name": ("text", costs.channel_name),
         "cost": ("cost", costs.cost),
     } | ({"currency": ("text", costs.currency)} if costs.currency else {})
+    named = dict(costs.dimensions)
+    columns |= {dimension_column(name): ("text", named.get(name, "''")) for name in source.mapping.dimensions}
     return str(source.sql.select(columns, costs.table))
 
 

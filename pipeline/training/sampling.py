@@ -85,7 +85,7 @@ def take(journeys: pa.Table, chosen: Chosen) -> pa.Table:
     """Those of the journeys (columns `JOURNEYS`) that were chosen, with the columns `SAMPLED_JOURNEYS`."""
     held_out = pc.is_in(journeys["conv_id"], value_set=chosen.held_out)
     taken = pc.or_(held_out, pc.is_in(journeys["conv_id"], value_set=chosen.training))
-    return journeys.append_column(_HELD_OUT, held_out).filter(taken)
+    return journeys.select(JOURNEYS.names).append_column(_HELD_OUT, held_out).filter(taken)
 
 
 def training_and_held_out(sampled: pa.Table) -> tuple[pa.Table, pa.Table]:

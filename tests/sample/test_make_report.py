@@ -52,6 +52,9 @@ def test_an_older_sample_is_moved_aside_and_the_report_is_of_the_shop(place: Wor
     assert (data / "sample" / "report" / "ihc-local" / INTERVAL / "channel_reporting.csv").is_file()
     (roas,) = re.findall(r"^Display Ads(?: +[\d,.]+){4} +([\d.]+)$", done.output, re.MULTILINE)
     assert 0 < float(roas) < 0.8
+    with (data / "sample" / "report" / "ihc-local" / INTERVAL / "campaign_summary.csv").open(newline="") as file:
+        campaigns = {(row["channel_name"], row["campaign"]) for row in csv.DictReader(file)}
+    assert {(one.name, each.name) for one in SHOP_CHANNELS for each in one.campaigns} < campaigns
 
     again = make_report(place).succeeded()
     assert "moved to" not in again.log

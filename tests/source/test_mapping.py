@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.comparison.by_dimension import FIGURES
 from pipeline.errors import SettingsError
-from pipeline.source.mapping import DEFAULT, SessionsInput, load_mapping
+from pipeline.reporting.channel_summary import SUMMARY
+from pipeline.source.mapping import DEFAULT, RESERVED, SessionsInput, load_mapping
 
 SESSIONS = """
 [sessions]
@@ -123,6 +125,38 @@ def test_what_is_wrong_is_said_with_file_section_and_key(tmp_path: Path, text: s
         load_mapping(path)
     assert str(refused.value).startswith(f"{path}: {message}")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "message"),
+    [
+        (
+            '[sessions.dimensions]\nspend = "x"',
+            "[sessions] dimensions has a dimension 'spend', which is a name of the re",
+        ),
+        ('[sessions.dimensions]\nchannel = "x"', "[sessions] dimensions has a dimension 'channel', which is a name of"),
+        (
+            f'[sessions.dimensions]\n{"a" * 41} = "x"',
+            f"[sessions] dimensions has a dimension '{'a' * 41}', which has mo",
+        ),
+        ('[sessions.dimensions]\n"../up" = "x"', "[sessions] dimensions has a dimension '../up'; its name must be"),
+        (
+            '[channel_costs]\nfrom = "ads"\ndate = "d"\nchannel_name = "c"\ncost = "x"\ndimensions = {campaign = "x"}',
+            "[channel_costs.dimensions] has campaign, which sessions do not have; write it below",
+        ),
+    ],
+)
+def test_names_of_dimensions_that_would_be_mistaken_are_refused(tmp_path: Path, dimensions: str, message: str) -> None:
+    path = written(tmp_path, f"{SESSIONS}{dimensions}\n{CONVERSIONS}")
+    with pytest.raises(SettingsError) as refused:
+        load_mapping(path)
+    assert str(refused.value).startswith(f"{path}: {message}")
+
+
+def test_no_dimension_has_the_name_of_a_column_beside_it() -> None:
+    columns = {*SUMMARY, *FIGURES, "model", "channel_name"}
+    assert {name.lower() for name in columns} <= RESERVED
+    assert "channel" in RESERVED  # whose file would be the summary of channels
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

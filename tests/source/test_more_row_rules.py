@@ -280,12 +280,3 @@ class TestWhatTheDatabaseRefuses:
     def test_a_mapping_needs_no_costs(self, path: Path, source: Source) -> None:
         change(path, "DROP TABLE session_costs")
         check_source(replace(source, mapping=SourceMapping(DEFAULT.sessions, DEFAULT.conversions, origin="m.toml")))
-
-
-def test_what_is_not_read_yet_is_said(path: Path, source: Source) -> None:
-    add_rows(path, [session("s", "user", NOON)], [conversion("c", "user", NOON)])
-    sessions = replace(DEFAULT.sessions, dimensions=(("campaign", "channel_name"),))
-    mapping = replace(DEFAULT, sessions=sessions, origin="mapping.toml")
-    assert doubts(replace(source, mapping=mapping)) == [
-        "the dimensions campaign of SOURCE_MAPPING are not in the report yet",
-    ]
