@@ -1,9 +1,9 @@
 """Console commands started by a fork of a process that has imported what they stand on.
 
-A command of the pipeline spends a second on the imports of numpy, pyarrow, pandas, DuckDB and aiohttp. The server imports
-them once. Its fork is a process as any other: with a folder, an environment, streams, a process group and an exit code
-of its own; it runs the console script itself, and imports Luigi and the pipeline anew, since these look at the command
-line, the environment and the folder while they are imported.
+A command of the pipeline spends a second on the imports of numpy, pyarrow, pandas, DuckDB and aiohttp. The server
+imports them once. Its fork is a process as any other: with a folder, an environment, streams, a process group and an
+exit code of its own; it runs the console script itself, and imports Luigi and the pipeline anew, since these look at
+the command line, the environment and the folder while they are imported.
 
 What a fork cannot have is what Python reads when it starts: `starts_alike` says which environments need a real start.
 """
@@ -56,7 +56,7 @@ IMPORTED = (
     "typing_extensions",
     "zoneinfo",
 )
-"""What the server imports: packages of others, and none that acts while it is imported, as Luigi and the pipeline do."""
+"""What the server imports: packages of others, none of which acts while it is imported, as Luigi and ours do."""
 
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "COVERAGE_")
 _MESSAGE = 1 << 17  # bytes
