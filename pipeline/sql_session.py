@@ -22,8 +22,19 @@ def sql_session(files: Files, memory_limit: str) -> Iterator[duckdb.DuckDBPyConn
 
 
 def view_of_files(
-    connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[str], *, filename: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    paths: Sequence[str],
+    *,
+    filename: bool = False,
+    goal: str | None = None,
 ) -> None:
-    """Make the rows of Parquet files, at least one, known as `name`; with `filename` also the file of each."""
+    """Make the rows of Parquet files, at least one, known as `name`.
+
+    With `filename` also the file of each; with `goal`, of conversions, those of that goal.
+    """
     # escaped, since DuckDB takes a path for a pattern
-    connection.read_parquet([glob.escape(path) for path in paths], filename=filename).create_view(name)
+    rows = connection.read_parquet([glob.escape(path) for path in paths], filename=filename)
+    if goal is not None:
+        rows = rows.filter(duckdb.ColumnExpression("goal") == duckdb.ConstantExpression(goal))
+    rows.create_view(name)

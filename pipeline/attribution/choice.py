@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.attribution.models import (
 from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.attribution.models.redistribution import Redistribution, redistribute
+from pipeline.errors import ModelError, SettingsError
 from pipeline.model_options import ModelOptions
 from targets.files import Files, LocalFiles
 from targets.fingerprint import fingerprint
@@ -28,6 +29,7 @@ class ModelChoice:
     """A model as the parameters of a task name it.
 
     Attributes:
+        goal_types: of the IHC models, pairs of a goal and its conversion type, where that is another one.
         redistribution_file: of the IHC models; the other models have none.
         files: the data directory, which holds trained parameters.
 
@@ -39,6 +41,24 @@ class ModelChoice:
     redistribution_file: str | None
     api_url: str = field(repr=False)
     files: Files = field(repr=False)
+    goal_types: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def by_type(self) -> dict[str, tuple[ModelChoice, frozenset[str]]]:
+        """By conversion type the model without goals, and the goals of the type; the first one is of all others."""
+        found = {self.conv_type_id: frozenset[str]()}
+        for goal, conv_type_id in self.goal_types:
+            found[conv_type_id] = found.get(conv_type_id, frozenset()) | {goal}
+        return {name: (replace(self, conv_type_id=name, goal_types=()), goals) for name, goals in found.items()}
+
+    def of_goal(self, goal: str | None) -> ModelChoice:
+        """The model, without goals, of the journeys of one goal."""
+        return replace(self, conv_type_id=dict(self.goal_types).get(goal or "", self.conv_type_id), goal_types=())
+
+    @property
+    def has_types(self) -> bool:
+        """Whether the model has conversion types."""
+        return self.name in (IHC_API, IHC_LOCAL)
 
     @property
     def is_api(self) -> bool:
@@ -59,11 +79,15 @@ class ModelChoice:
 
     def identity(self) -> Mapping[str, Any]:
         """What, beside the journeys, decides the credit that the model gives. Raises `ModelError`, `SettingsError`."""
-        return self._loaded().identity
+        identity = self._loaded().identity
+        if not self.goal_types:
+            return identity
+        of_types = [_of_goal(model, goals) for model, goals in self.by_type.values() if goals]
+        return {**identity, "goal_types": dict(self.goal_types), "goal_parameters": fingerprint({"types": of_types})}
 
     def digest(self) -> str:
         """The digest of `identity()`. Raises as `identity` does."""
-        return self._loaded().digest
+        return fingerprint(self.identity()) if self.goal_types else self._loaded().digest
 
     def load(self) -> EmbeddedModel:
         """The embedded model. Raises `ModelError`, `SettingsError`; `ModelError` for the API, which is none."""
@@ -105,6 +129,14 @@ class ModelChoice:
             return redistribute(loaded.credit(journeys), journeys, moved, weights)
 
         return EmbeddedModel(credit, {**loaded.fingerprint, "redistribution": moved.wire().decode()})
+
+
+def _of_goal(model: ModelChoice, goals: frozenset[str]) -> Mapping[str, Any]:
+    """The identity of a conversion type. Raises `SettingsError`, which names the pair that asks for it."""
+    try:
+        return model.identity()
+    except ModelError as error:
+        raise SettingsError(f"GOAL_TYPES {min(goals)}={model.conv_type_id}: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,23 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.attribute import attribute_embedded
+from pipeline.attribution.by_type import ReadJourneys, attribute_by_type, of_types, readers_of_types
 from pipeline.attribution.choice import ModelChoice
+from pipeline.attribution.models import IHC_API, IHC_LOCAL
 from pipeline.attribution.schema import CREDIT
+from pipeline.errors import ModelError, SettingsError
+from pipeline.goals import types_of_goals, with_goal
 from pipeline.journeys.tasks import JourneyOptions, Journeys, JourneySettings
 from pipeline.model_options import ModelOptions
 from pipeline.parameters import HiddenParameter, setting
+from pipeline.source.goals import refuse_goal_without_key
+from pipeline.source.tasks import Conversions
 from pipeline.stage import RUN, Part, Stage, counted
 from targets.csv_text import csv_text
 from targets.fingerprint import fingerprint
@@ -45,7 +51,7 @@ _OF_AMOUNTS = ("negative_cost", "currency", "report_timezone")
 """Settings of the extracts that change results; `bad_rows` decides only whether there are any."""
 
 _API_SETTINGS = (
-    *("conv_type_id", "max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
+    *("max_customer_journeys", "max_sessions", "concurrency", "requests_per_second"),
     *("connect_timeout", "read_timeout", "total_timeout", "max_requests", "retry_budget"),
 )
 
@@ -55,6 +61,7 @@ class CreditOptions(JourneyOptions):
 
     model = setting("model")
     conv_type_id = setting("conv_type_id")
+    goal_types = setting("goal_types")
     redistribution = setting("redistribution")
     direct_channels = setting("direct_channels")
     excluded_channels = setting("excluded_channels")
@@ -78,7 +85,12 @@ class CreditOptions(JourneyOptions):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` or `SettingsError` for a model that cannot be used: nothing is built for it."""
         super().__init__(*args, **kwargs)
-        _ = self.choice.identity()
+        try:
+            _ = self.choice.identity()
+        except ModelError as error:
+            if self.goal in types_of_goals(self.goal_types):
+                raise SettingsError(f"GOAL_TYPES {self.goal}={self.choice.conv_type_id}: {error}") from None
+            raise
         if self.choice.is_api:
             _ = self.api_settings()
         if self.store == "false" and not self.trial:  # what it clones is of the same trial, whatever model that has
@@ -91,20 +103,27 @@ class CreditOptions(JourneyOptions):
 
     def identity(self) -> dict[str, Any]:
         """All settings that change results, and what is in trained parameters, whatever the interval."""
-        of_amounts = {name: getattr(self, name) for name in _OF_AMOUNTS if hasattr(self, name)}
+        of_amounts = {name: getattr(self, name) for name in _OF_AMOUNTS}
         return {**self.choice.identity(), **self.journey_settings(), **of_amounts}
 
     def described(self) -> dict[str, Any]:
         """The identity, with the options that people know it by."""
         names = _OPTIONS_OF.get(self.model, ())
-        return {**self.identity(), **{name: getattr(self, name) for name in names}}
+        told = {**self.param_kwargs, "conv_type_id": self.choice.conv_type_id}
+        return {**self.identity(), **{name: told[name] for name in names}}
 
     @functools.cached_property
     def choice(self) -> ModelChoice:
-        """The model."""
+        """The model, of the conversion type of the goal; without a goal with the types of all that have another one."""
+        types = types_of_goals(self.goal_types) if self.model in (IHC_API, IHC_LOCAL) else {}
+        if types:
+            refuse_goal_without_key(self.source.mapping, "GOAL_TYPES", ", ".join(self.goal_types))
+        conv_type_id = types.get(self.goal or "", self.conv_type_id)
+        others = () if self.goal else tuple((goal, name) for goal, name in types.items() if name != conv_type_id)
         return ModelChoice(
             name=self.model,
-            conv_type_id=self.conv_type_id,
+            conv_type_id=conv_type_id,
+            goal_types=others,
             options=ModelOptions(**{name: getattr(self, name) for name in _MODEL_OPTIONS}),
             redistribution_file=self.redistribution,
             api_url=self.places.api_url,
@@ -116,11 +135,12 @@ class CreditOptions(JourneyOptions):
         """The name of the folder of this credit: the model, and a digest of its identity and the journeys' settings."""
         return _folder(self.model, self.choice.digest(), tuple(self.journey_settings().items()))
 
-    def api_settings(self) -> ApiSettings:
-        """How to ask the API. Raises `SettingsError`."""
+    def api_settings(self, conv_type_id: str | None = None) -> ApiSettings:
+        """How to ask the API, for a conversion type or that of the model. Raises `SettingsError`."""
         from pipeline.ihc_api.settings import ApiSettings
 
         told = {name: getattr(self, name) for name in _API_SETTINGS}
+        told["conv_type_id"] = conv_type_id or self.choice.conv_type_id
         return ApiSettings(url=self.places.api_url, redistribution=self.choice.redistribution, **told)
 
     def answers(self) -> AnswerStore:
@@ -142,13 +162,27 @@ def _folder(model: str, choice: str, journey_settings: tuple[tuple[str, Any], ..
 class ModelSettings(CreditOptions, JourneySettings):
     """The settings of credit with an interval."""
 
+    def goals_of(self, day: Part) -> pa.Table | None:
+        """The conversions (conv_id, goal) of a day; None where no goal has a conversion type of its own."""
+        return self.clone(Conversions).target(day).read(["conv_id", "goal"]) if self.choice.goal_types else None
+
+    def readers_by_type(self, days: Sequence[Part]) -> dict[str, list[ReadJourneys]]:
+        """Of each conversion type what reads its journeys, day by day."""
+        found: dict[str, list[ReadJourneys]] = {name: [] for name in self.choice.by_type}
+        journeys = self.clone(Journeys)
+        for day in days:
+            goals = partial(self.goals_of, day) if self.choice.goal_types else None
+            for name, read in readers_of_types(self.choice, journeys.target(day).read, goals).items():
+                found[name].append(read)
+        return found
+
 
 class Attribution(ModelSettings):
     """Each session's share of the conversions of each day."""
 
     def requires(self) -> list[Stage]:
-        """The journeys."""
-        return [self.clone(Journeys)]
+        """The journeys; the conversions, where goals have types of their own."""
+        return [self.clone(Journeys), *([self.clone(Conversions)] if self.choice.goal_types else [])]
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/attribution/<model>-<6 hex digits>/<day>.parquet`."""
@@ -168,8 +202,12 @@ class Attribution(ModelSettings):
         return self.choice.identity()
 
     def inputs(self) -> Mapping[Part, Any]:
-        """Of each day its journeys."""
-        return self.clone(Journeys).contents()
+        """Of each day its journeys, and its conversions where their goals matter."""
+        journeys = self.clone(Journeys).contents()
+        if not self.choice.goal_types:
+            return journeys
+        conversions = self.clone(Conversions).contents()
+        return {day: [content, conversions[day]] for day, content in journeys.items()}
 
     def is_current(self, part: Part, expected: str) -> bool:
         """Whether the credit is current, and, with `refresh`, of this run's generation."""
@@ -185,33 +223,32 @@ class Attribution(ModelSettings):
         return counted(len(stale), rows, "sessions credited") + f", {rejected} journeys rejected" * bool(rejected)
 
     def _compute(self, stale: Mapping[Part, str]) -> int:
-        model, journeys = self.choice.load(), self.clone(Journeys)
+        choice, journeys = self.choice, self.clone(Journeys)
 
         def credit(day: Part, target: ParquetTarget) -> int:
-            rows = attribute_embedded(target.read(), model)
+            rows = attribute_by_type(choice, target.read(), self.goals_of(day))
             self.target(day).write(rows, stale[day], {"rejected": 0, "generation": 0})
             return rows.num_rows
 
         return sum(self.each(((day, journeys.target(day)) for day in stale), credit, len(stale)))
 
     def _ask(self, stale: Mapping[Part, str]) -> tuple[int, int]:
-        from pipeline.ihc_api.ask import ask, credit_of
+        from pipeline.attribution.asking import ask_by_type, credit_by_type
         from pipeline.ihc_api.key import require_api_key
         from pipeline.ihc_api.progress_display import ProgressDisplay
 
-        journeys, settings, store = self.clone(Journeys), self.api_settings(), self.answers()
-        generation = self.generation(store)
-        readers = [journeys.target(day).read for day in stale]
+        store, by_type = self.answers(), self.readers_by_type([*stale])
+        generation, settings = self.generation(store), {name: self.api_settings(name) for name in by_type}
+        key = require_api_key(os.environ)
         with ProgressDisplay(self.label, self.report) as display:
-            result = ask(
-                readers, settings, require_api_key(os.environ), store, generation=generation, progress=display.show
-            )
+            result = ask_by_type(by_type, settings, key, store, generation=generation, progress=display.show)
         counters = json.dumps(result.statistics.as_document(), indent=2) + "\n"
         self.files.write(f"log/attribution/{self.date_interval}.json", counters.encode())
         rows = rejected = 0
-        for day, read in zip(stale, readers, strict=True):
-            table = read()
-            credit = credit_of(table, settings, store, result.rejected, generation=generation)
+        for day in stale:
+            table = self.clone(Journeys).target(day).read()
+            parts = of_types(self.choice, table, self.goals_of(day))
+            credit = credit_by_type(table, parts, settings, store, result.rejected, generation=generation)
             reasons = _reasons(table, result.rejected)
             self._keep_rejected(day, reasons)
             self.target(day).write(credit, stale[day], {"rejected": len(reasons), "generation": generation})
@@ -238,16 +275,16 @@ class AttributionPlan(ModelSettings):
     """What an interval would need of the API, printed and written before anything is paid."""
 
     def requires(self) -> list[Stage]:
-        """The journeys."""
-        return [self.clone(Journeys)]
+        """The journeys; the conversions, where goals have types of their own."""
+        return [self.clone(Journeys), *([self.clone(Conversions)] if self.choice.goal_types else [])]
 
     def parts(self) -> Sequence[Part]:
         """One file."""
         return ["plan"]
 
     def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/plan/<interval>.json`: journeys, sessions, requests, answered, requests_left, seconds."""
-        return JsonTarget(self.files, f"{part}/{self.date_interval}.json")
+        """`<DATA_DIR>/plan[/<goal>]/<interval>.json`: a `Plan`."""
+        return JsonTarget(self.files, f"{with_goal(str(part), self.goal)}/{self.date_interval}.json")
 
     def inputs(self) -> Mapping[Part, Any]:
         """The plan itself, which changes with every answer that is kept."""
@@ -265,11 +302,11 @@ class AttributionPlan(ModelSettings):
         sys.stdout.write(f"{self._plan()}\n{self.target('plan')}\n")
 
     def _plan(self) -> Plan:
-        from pipeline.ihc_api.ask import plan
+        from pipeline.attribution.asking import plan_by_type
 
-        store, journeys = self.answers(), self.clone(Journeys)
-        readers = [journeys.target(day).read for day in self.days]
-        return plan(readers, self.api_settings(), store, generation=self.generation(store))
+        store, by_type = self.answers(), self.readers_by_type(self.days)
+        settings = {name: self.api_settings(name) for name in by_type}
+        return plan_by_type(by_type, settings, store, generation=self.generation(store))
 
 
 @AttributionPlan.event_handler(luigi.Event.DEPENDENCY_PRESENT)

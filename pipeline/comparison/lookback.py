@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.attribution.attribute import attribute_embedded
-from pipeline.attribution.models import EmbeddedModel
 from pipeline.comparison.ranking import ranks
 from pipeline.comparison.schema import LOOKBACK_CREDIT
 from pipeline.journeys.schema import JOURNEYS
@@ -24,12 +22,15 @@ _SECONDS_PER_DAY = 86_400
 _KEY = ["lookback_days", "channel_name"]
 
 
-def credit_by_window(journeys: pa.Table, model: EmbeddedModel) -> pa.Table:
-    """The columns `LOOKBACK_CREDIT` of one conversion day, from its journeys (`JOURNEYS`) without a look-back limit."""
+def credit_by_window(journeys: pa.Table, credit_of: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """The columns `LOOKBACK_CREDIT` of one conversion day, from its journeys (`JOURNEYS`) without a look-back limit.
+
+    `credit_of` gives the credit (`CREDIT`) of journeys.
+    """
     parts = []
     for window in WINDOWS:
         within = within_lookback(journeys, window)
-        credit = sum_channel_credit(within, attribute_embedded(within, model))
+        credit = sum_channel_credit(within, credit_of(within))
         totals = credit.group_by("channel_name", use_threads=False).aggregate([("ihc", "sum"), ("ihc_revenue", "sum")])
         columns = {
             "lookback_days": pa.array(np.full(totals.num_rows, window), pa.int32()),

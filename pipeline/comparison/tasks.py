@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import luigi
 import pyarrow as pa
 
+from pipeline.attribution.by_type import attribute_by_type
 from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, load_model
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
 from pipeline.errors import ModelError
+from pipeline.goals import with_goal
 from pipeline.journeys.build import build_journeys
 from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.daily_tasks import ChannelCredit
@@ -60,16 +62,17 @@ class LookbackCredit(ModelSettings):
 
     def inputs(self) -> Mapping[Part, Any]:
         """Of each day its conversions, and all sessions (and conversions) that it reaches back to."""
-        return self._without_limit.inputs()
+        return self._without_limit.inputs()  # its conversions include their goals
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Build the journeys of all missing days by one query, cut them by each window, and keep their credit alone."""
         from pipeline.comparison.lookback import credit_by_window
 
-        model, days = self.choice.load(), sorted(day for day in self.days if day in stale)
+        choice, days = self.choice, sorted(day for day in self.days if day in stale)
 
         def write(day: Part, journeys: pa.Table) -> int:
-            credit = credit_by_window(journeys, model)
+            goals = self.goals_of(day)
+            credit = credit_by_window(journeys, lambda within: attribute_by_type(choice, within, goals))
             self.target(day).write(credit, stale[day])
             return credit.num_rows
 
@@ -86,6 +89,8 @@ class LookbackCredit(ModelSettings):
                 days,
                 lookback_days=0,
                 max_sessions=self.max_sessions,
+                zone=self.report_timezone,
+                goal=self.goal,
             )
             return counted(len(days), sum(self.each(journeys, write, len(days))), "channels in windows")
 
@@ -159,8 +164,8 @@ class ModelComparison(ModelSettings):
         return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, MODELS_CSV]
 
     def target(self, part: Part) -> ParquetTarget | CsvTarget:
-        """`<DATA_DIR>/comparison/<primary model>/<interval>/<file>`."""
-        name = f"comparison/{self.model}/{self.date_interval}/{part}"
+        """`<DATA_DIR>/comparison/<primary model>[/<goal>]/<interval>/<file>`."""
+        name = f"{with_goal(f'comparison/{self.model}', self.goal)}/{self.date_interval}/{part}"
         return ParquetTarget(self.files, name, MODEL_COMPARISON) if part == MODELS else CsvTarget(self.files, name)
 
     def output(self) -> Any:  # noqa: ANN401 - a CsvTarget
@@ -170,7 +175,7 @@ class ModelComparison(ModelSettings):
     @property
     def lock_name(self) -> str:
         """One run a folder."""
-        return f"ModelComparison-{self.model}-{self.date_interval}"
+        return f"ModelComparison-{with_goal(self.model, self.goal).replace('/', '-')}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
         """The models, the primary first, and what those were that are left out."""
@@ -193,7 +198,7 @@ class ModelComparison(ModelSettings):
         comparison = self.target(MODELS).read().to_pandas()
         others = [self.target(part) for part in (RANK_CORRELATIONS, LOOKBACK_SENSITIVITY)]
         correlations, sensitivity = (pd.read_csv(io.StringIO(other.read_text())) for other in others)
-        title = f"{self.model} and others, {self.date_interval}"
+        title = ", ".join([f"{self.model} and others", *self.goal_told, str(self.date_interval)])
         files = [str(self.target(part)) for part in self.parts()]
         sys.stdout.write(render_comparison(comparison, correlations, sensitivity, title, files))
 

@@ -30,6 +30,7 @@ class Conversion:
     user_id: str
     time: dt.datetime
     revenue: float
+    goal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ def find_conversion(source: Source, conv_id: str) -> Conversion:
         raise SourceError(
             f"the conversion {conv_id!r} in {source.name} has a malformed date, time, user_id or revenue; correct it"
         )
-    return Conversion(conv_id, row["user_id"], row["time"], row["revenue"])
+    return Conversion(conv_id, row["user_id"], row["time"], row["revenue"], _goal(row))
 
 
-def find_user(source: Source, user_id: str) -> User:
-    """The sessions and conversions of a user. Raises `DatabaseError`."""
+def find_user(source: Source, user_id: str, goal: str | None = None) -> User:
+    """The sessions and conversions of a user, the latter of a goal if one is given. Raises `DatabaseError`."""
     mapping = source.mapping.sessions
     columns = {name: ("text", getattr(mapping, name)) for name in ("session_id", "user_id", "channel_name")}
     with source.connect() as connection:
@@ -79,7 +80,7 @@ def find_user(source: Source, user_id: str) -> User:
         Session(row["session_id"], row["time"], clean(row["channel_name"]), cost.get(row["session_id"], 0.0))
         for row in sessions
     ]
-    times = [row["time"] for row in conversions if row["time"] is not None]
+    times = [row["time"] for row in conversions if row["time"] is not None and goal in (None, _goal(row))]
     return User(sorted(found, key=lambda session: (session.time or _LAST, session.session_id)), times)
 
 
@@ -89,8 +90,13 @@ def _conversions(source: Source, connection: Connection, column: str, value: str
         "conv_id": ("text", mapping.conv_id),
         "user_id": ("text", mapping.user_id),
         "revenue": ("amount", mapping.revenue),
+        **({"goal": ("text", mapping.goal)} if mapping.goal else {}),
     }
     return _rows(source, connection, columns, source.conversion_times, mapping.table, column, value)
+
+
+def _goal(row: dict[str, Any]) -> str | None:
+    return clean(row.get("goal", "")) or None
 
 
 def _rows(

@@ -52,6 +52,7 @@ def render(
     title = (
         f"conversion {conv_id} of user {user_id}: {conversion.time:%Y-%m-%d %H:%M:%S} UTC, "
         f"{conversion.revenue:,.2f} {currency}, model {model}"
+        + ("" if conversion.goal is None else f", goal {on_one_line(conversion.goal)}")
     )
     lines = ["", title]
     if parameters is not None:

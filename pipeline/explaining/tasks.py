@@ -13,7 +13,7 @@ from luigi.date_interval import Custom
 
 from pipeline.attribution.tasks import Attribution, CreditOptions
 from pipeline.days import refuse_unfinished
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.explaining.lookup import Conversion, find_conversion, find_user
 from pipeline.journeys.tasks import Journeys
 from pipeline.stage import Part, Stage
@@ -56,10 +56,11 @@ class ExplainConversion(CreditOptions):
         from pipeline.explaining.explain import Rules, explain
         from pipeline.explaining.render import render
 
-        day, parameters = self._finished_day(), self.choice.parameters
+        day = self._finished_day()
+        parameters = self.choice.of_goal(self._conversion.goal).parameters
         journeys, credit = (self.clone(stage, date_interval=day) for stage in (Journeys, Attribution))
         journey, shares = (stage.target(day.date_a).read() for stage in (journeys, credit))
-        user = find_user(self.source, self._conversion.user_id)
+        user = find_user(self.source, self._conversion.user_id, self.goal)
         rules = Rules(self.lookback_days, self.max_sessions, self.after_previous_conversion)
         sessions = explain(self._conversion, user, journey, shares, rules, parameters)
         told = render(self._conversion, sessions, self.model, parameters, currency=self.currency, full=self.full)
@@ -73,7 +74,13 @@ class ExplainConversion(CreditOptions):
 
     @functools.cached_property
     def _conversion(self) -> Conversion:
-        return find_conversion(self.source, self.conv_id)
+        found = find_conversion(self.source, self.conv_id)
+        if self.goal not in (None, found.goal):
+            raise SourceError(
+                f"the conversion {self.conv_id!r} has the goal {found.goal or 'none'!r}, not {self.goal!r}; set "
+                "GOAL to that, or leave it out"
+            )
+        return found
 
     def _finished_day(self) -> Custom:
         first = self._conversion.time.astimezone(zoneinfo.ZoneInfo(self.report_timezone)).date()

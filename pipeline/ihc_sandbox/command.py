@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Faults,
         )
         limits = Limits(options.max_customer_journeys, options.max_sessions, options.max_megabytes * 2**20)
-        sandbox = Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults)
+        sandbox = Sandbox(limits, os.environ.get(KEY_VARIABLE) or None, faults, options.conv_type_id)
         asyncio.run(_serve(sandbox, options.host, options.port))
     except (OSError, msgspec.ValidationError) as error:
         sys.exit(f"ihc-sandbox: {error}")
@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-customer-journeys", type=int, default=100, metavar="N", help="in one request")
     parser.add_argument("--max-sessions", type=int, default=3000, metavar="N", help="in one request")
     parser.add_argument("--max-megabytes", type=int, default=16, metavar="N", help="of one request's body")
+    parser.add_argument(
+        "--conv-type-id",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="a conversion type that it has beside default, with the same parameters; repeatable",
+    )
     parser.add_argument("--latency", type=float, default=0, metavar="SECONDS", help="before every answer")
     parser.add_argument(
         "--every",

@@ -7,7 +7,7 @@ import email.utils
 import hmac
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,15 @@ class Seen:
 class Sandbox:
     """One API, its limits, its key if it demands one, and its faults, which can change while it serves."""
 
-    def __init__(self, limits: Limits | None = None, key: str | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        key: str | None = None,
+        faults: Faults | None = None,
+        types: Collection[str] = (),
+    ) -> None:
+        """Serve the shipped parameters, also as these conversion types."""
+        self._types = types
         self.limits = limits or Limits()
         self.seen = Seen()
         self._key = key
@@ -148,7 +156,8 @@ class Sandbox:
                 return web.Response(status=status, body=body, content_type=content_type)
             if fault[:3].isdecimal() and fault != PARTIAL:
                 return self._error(fault, victims)
-            values = compute(request, http.query.get("conv_type_id", "default"))
+            conv_type_id = http.query.get("conv_type_id", "default")
+            values = compute(request, "default" if conv_type_id in self._types else conv_type_id)
         except RefusedRequestError as error:
             return _message(error.status, str(error))
         return await self._answer(http, values, fault, victims)

@@ -63,18 +63,21 @@ def build_journeys(
     lookback_days: int,
     max_sessions: int,
     zone: str = UTC,
+    goal: str | None = None,
 ) -> Iterator[tuple[dt.date, pa.Table]]:
     """Of each of `days`, in order, the journeys (columns `JOURNEYS`) of its conversions, from Parquet files.
 
     A journey holds its user's sessions with `conv_time - lookback_days * 24 h <= session time <= conv_time` (0 days: no
     limit), strictly after the user's previous conversion in `previous`, the most recent `max_sessions` of them. A
-    conversion without a session has no rows. Raises `JourneyError` for a session that is in a journey twice.
+    conversion without a session has no rows. With a goal, conversions and previous ones are of that goal.
+
+    Raises `JourneyError` for a session that is in a journey twice.
     """
     try:
-        view_of_files(connection, "conversions", conversions)
+        view_of_files(connection, "conversions", conversions, goal=goal)
         view_of_files(connection, "sessions", sessions)
         if previous:
-            view_of_files(connection, "previous", previous)
+            view_of_files(connection, "previous", previous, goal=goal)
         else:
             connection.execute("CREATE VIEW previous AS SELECT * FROM conversions WHERE false")
         sql = JOURNEYS_SQL.format(

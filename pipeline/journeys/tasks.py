@@ -14,6 +14,7 @@ from pipeline.journeys.schema import JOURNEYS
 from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.check_source import check_source
 from pipeline.source.dated import first_session_day, history_start
+from pipeline.source.goals import refuse_goal_without_key
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
@@ -37,6 +38,18 @@ class JourneyOptions(SourceSettings):
     lookback_days = setting("lookback_days")
     max_sessions = setting("max_sessions")
     after_previous_conversion = setting("after_previous_conversion")
+    goal = setting("goal")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `SettingsError` for a goal where the source names none: nothing is built."""
+        super().__init__(*args, **kwargs)
+        if self.goal is not None:
+            refuse_goal_without_key(self.source.mapping, "GOAL", repr(self.goal))
+
+    @property
+    def goal_told(self) -> list[str]:
+        """The goal for titles, nothing without one."""
+        return [] if self.goal is None else [f"goal {self.goal}"]
 
     def journey_settings(self) -> dict[str, Any]:
         """The settings that determine a journey."""
@@ -44,6 +57,7 @@ class JourneyOptions(SourceSettings):
             "lookback_days": self.lookback_days,
             "max_sessions": self.max_sessions,
             "after_previous_conversion": self.after_previous_conversion,
+            **({"goal": self.goal} if self.goal is not None else {}),
         }
 
 
@@ -134,6 +148,7 @@ class Journeys(JourneySettings):
                 lookback_days=self.lookback_days,
                 max_sessions=self.max_sessions,
                 zone=self.report_timezone,
+                goal=self.goal,
             )
             for number, (day, journeys) in enumerate(made, start=1):
                 self.target(day).write(journeys, stale[day])

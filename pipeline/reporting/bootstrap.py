@@ -111,7 +111,7 @@ def add_replicates(day: dt.date, cells: Cells, sums: Floats) -> None:
             conversions, place = np.unique(cells.conversion[rows] - begin, return_inverse=True)
             earned = np.zeros((len(headings), amounts.shape[1], len(conversions)))
             earned[np.searchsorted(headings, cells.heading[rows]), :, place] = amounts[rows]
-            counted = times if len(conversions) == len(times) else times[conversions]
+            counted = (times if len(conversions) == len(times) else times[conversions]).astype(np.float64)
             sums[headings] += (earned.reshape(-1, len(conversions)) @ counted).reshape(*earned.shape[:2], -1)
 
 
@@ -142,19 +142,19 @@ def cells_of(conversion: Places, heading: Places, amounts: Floats) -> Cells:
     return Cells(cells // headings, cells % headings, np.stack(sums, axis=1).astype(np.float64))
 
 
-def _times(day: dt.date, count: int, replicates: int) -> Iterator[tuple[int, Floats]]:
+def _times(day: dt.date, count: int, replicates: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """How often each of a day's conversions counts, conversions x replicates, some conversions after the other."""
     draws = np.random.default_rng([_SEED, day.toordinal()])
     for begin in range(0, count, _BATCH):
         size = (min(_BATCH, count - begin), replicates)
-        yield begin, _POISSON[draws.integers(0, _DRAWS, size, np.uint16)]
+        yield begin, _POISSON.take(draws.integers(0, _DRAWS, size, np.uint16))
 
 
-def _poisson() -> Floats:
+def _poisson() -> NDArray[np.uint8]:
     """Poisson(1) numbers, each as often among 65,536 as it is likely: a draw is a look-up."""
     likely = np.exp(-1) / np.cumprod([1, *range(1, 9)])
     often = np.diff(np.round(np.cumsum([0.0, *likely / likely.sum()]) * _DRAWS)).astype(np.int64)
-    return np.repeat(np.arange(9, dtype=np.float64), often)
+    return np.repeat(np.arange(9, dtype=np.uint8), often)
 
 
 _POISSON = _poisson()

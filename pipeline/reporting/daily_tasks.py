@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow.compute as pc
+
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.credit import CHANNEL_CREDIT, sum_channel_credit
@@ -82,6 +84,8 @@ class ConversionBooks(ModelSettings):
 
         def write(day: Part, _: None) -> int:
             conversions, journeys, credit = (stage.target(day).read() for stage in stages)
+            if self.goal is not None:
+                conversions = conversions.filter(pc.equal(conversions["goal"], self.goal))
             unattributed = unattributed_conversions(conversions, journeys, credit)
             books = day_books(conversions, journeys, credit, unattributed)
             self.target(day).write(unattributed, stale[day], asdict(books))

@@ -16,6 +16,7 @@ FEW = 0.1
 _WEEKS = 4
 _LONGEST_GAP = 7  # days without a cost; after a longer time nothing was spent
 _SHOWN = 10
+_NONE_THERE = "no conversion in the interval"
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class DayFeed:
     spend: float
 
 
-def dead_feeds(feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conversions: int) -> list[dict[str, str]]:
+def dead_feeds(
+    feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conversions: int, none_there: str = _NONE_THERE
+) -> list[dict[str, str]]:
     """The dead feeds of `days`, each with its date (or first and last date), feed and reason, by date.
 
-    Takes the feeds of all days that were extracted, and how many conversions `days` have in all. A day is dead if it
+    Takes the feeds of all days that were extracted, and how many conversions `days` have in all, and
+    what to say if there is none. A day is dead if it
     has no session; if it has at most a tenth of the usual number, the median of that weekday over the four weeks
     before, as far as extracted; or if it has no cost while the days around it have, unless that weekday has none.
     """
@@ -44,9 +48,7 @@ def dead_feeds(feeds: Mapping[dt.date, DayFeed], days: Sequence[dt.date], conver
         if feed.sessions and not feed.spend and _lacks_costs(feeds, day, before):
             found.append(_dead(day, "costs", "no cost, while the days around it have costs"))
     if not conversions:
-        found.append(
-            {"date": f"{days[0]}..{days[-1]}", "feed": "conversions", "reason": "no conversion in the interval"}
-        )
+        found.append({"date": f"{days[0]}..{days[-1]}", "feed": "conversions", "reason": none_there})
     return found
 
 

@@ -21,6 +21,7 @@ class Extracted:
         rejected_costs: how many costs were set aside, of sessions and of channels, and `rejected_cost` their sum.
         spend: all cost of the days, a sum of its own.
         refunds: of each day with refunds their `count` and `amount`, which is negative.
+        other_goals: how many conversions a report of one goal leaves out; None where all are in it.
         duplicates: of each table the identical rows that count once.
 
     """
@@ -34,10 +35,17 @@ class Extracted:
     spend: float = 0.0
     refunds: Mapping[dt.date, Mapping[str, Any]] = field(default_factory=dict)
     duplicates: Mapping[str, int] = field(default_factory=dict)
+    other_goals: int | None = field(default=None, repr=False)  # fingerprints of reports without a goal have the rest
 
 
-def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
-    """The sums of what is noted: of conversions and costs of the interval's days, of sessions also before."""
+def extracted(conversions: Notes, sessions: Notes, costs: Notes, goal: str | None = None) -> Extracted:
+    """The sums of what is noted: of conversions and costs of the interval's days, of sessions also before.
+
+    With a goal, conversions set aside and refunds are those of it; duplicates are of the tables.
+    """
+    everything = conversions
+    if goal is not None:
+        conversions = {day: {**notes, **_of_goal(notes, goal)} for day, notes in conversions.items()}
     refunds = {day: notes["refunds"] for day, notes in conversions.items() if notes["refunds"]["count"]}
     duplicates = {
         table: sum(notes[day]["duplicates"] for day in conversions)
@@ -53,4 +61,28 @@ def extracted(conversions: Notes, sessions: Notes, costs: Notes) -> Extracted:
         spend=math.fsum(notes["spend"] for notes in costs.values()),
         refunds=refunds,
         duplicates=duplicates,
+        other_goals=None if goal is None else _of_other_goals(everything, goal),
+    )
+
+
+def _of_goal(notes: Mapping[str, Any], goal: str) -> dict[str, Any]:
+    """What concerns conversions, of a goal alone."""
+    of_goal = [counts for counts in notes["goals"] if counts["goal"] == goal]
+    return {
+        "rejected": {"conversions": sum(counts["rejected"] for counts in of_goal)},
+        "rejected_amount": {"conversions": math.fsum(counts["rejected_amount"] for counts in of_goal)},
+        "refunds": {
+            "count": sum(counts["refunds"] for counts in of_goal),
+            "amount": math.fsum(counts["refunded"] for counts in of_goal),
+        },
+    }
+
+
+def _of_other_goals(conversions: Notes, goal: str) -> int:
+    """How many conversions are of another goal or of none, those set aside among them."""
+    return sum(
+        counts["conversions"] + counts["rejected"]
+        for notes in conversions.values()
+        for counts in notes["goals"]
+        if counts["goal"] != goal
     )

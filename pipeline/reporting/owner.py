@@ -34,7 +34,11 @@ _DAYS_OF_OTHERS = f"SELECT slice FROM {SLICES} WHERE table_name = '{ATTRIBUTION}
 _SLICE = pa.schema([("slice", pa.string())])
 _HOLD = pa.schema([("hold", pa.int64())])
 _EMPTY = tuple(f"DELETE FROM {table}" for table in (ATTRIBUTION, CHANNELS, CONVERSION_DAYS, CHANNEL_CREDIT, SLICES))
-_DIGESTS = {"parameters": "trained parameters", "version": "version of the model"}
+_DIGESTS = {
+    "parameters": "trained parameters",
+    "version": "version of the model",
+    "goal_parameters": "parameters of goals",
+}
 
 
 @dataclass(frozen=True)

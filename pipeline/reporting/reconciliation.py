@@ -57,12 +57,14 @@ def reconcile(
     *,
     currency: str = "EUR",
     dead_feeds: Sequence[Mapping[str, str]] = (),
+    goal: str | None = None,
 ) -> dict[str, Any]:
     """`reconciliation.json`: what went in beside what the report holds; the sums of the days are exact sums.
 
     revenue is gross; refunds stand beside it, and net_revenue is with them. spend is that of the interval's dates in
     the report, spend_extracted all that the source has for them. What was set aside is of the interval's days, but
-    sessions are of all days that its journeys reach back to.
+    sessions are of all days that its journeys reach back to. With a goal all that concerns conversions is of it, and
+    other_goals counts those that the report leaves out.
     """
     revenue = math.fsum([*(day.revenue for day in days), extracted.rejected_revenue])
     refunds = [extracted.refunds[day] for day in sorted(extracted.refunds)]
@@ -99,6 +101,7 @@ def reconcile(
         },
         "duplicates": dict(extracted.duplicates),
         "dead_feeds": [dict(dead) for dead in dead_feeds],
+        **({"goal": goal, "other_goals": extracted.other_goals} if goal is not None else {}),
     }
 
 

@@ -96,6 +96,8 @@ def _books(books: Mapping[str, Any]) -> list[str]:
             f"{books['unattributed_revenue']:,.2f} not; spend {books['spend']:,.2f} {currency}"
         ),
     ]
+    if "goal" in books:
+        lines.append(f"{books['other_goals']:,} conversions of other goals, or of none, are not in this report")
     refunds, aside = books["refunds"], books["set_aside"]
     if refunds["count"]:
         lines.append(

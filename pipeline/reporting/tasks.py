@@ -12,6 +12,7 @@ import luigi
 
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.attribution.tasks import Attribution
+from pipeline.goals import with_goal
 from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.channel_groups import ChannelGroup, load_channels
@@ -23,6 +24,7 @@ from pipeline.reporting.reconciliation import check_books, check_rejected_share,
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
+from pipeline.source.goals import count_by_goal, no_conversion
 from pipeline.source.repeated import refuse_repeated
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
 from pipeline.sql_session import sql_session
@@ -50,12 +52,16 @@ _OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "
 _DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
 
 
+def report_folder(model: str, goal: str | None) -> str:
+    """Where the reports of a model, and of a goal, are in the data directory."""
+    return with_goal(f"report/{model}", goal)
+
+
 class Report(StoringSettings):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
     version = 2
     max_rejected_share = setting("max_rejected_share")
-    currency = setting("currency")
     channels = setting("channels")
     dead_feed = setting("dead_feed")
     csv_bom = setting("csv_bom")
@@ -108,10 +114,10 @@ class Report(StoringSettings):
     @property
     def folder(self) -> str:
         """Where the reports of the model are, in the data directory."""
-        return f"report/{self.model}"
+        return report_folder(self.model, self.goal)
 
     def target(self, part: Part) -> CsvTarget | JsonTarget:
-        """`<DATA_DIR>/report/<model>/<interval>/<file>`; of a trial below its own folder."""
+        """`<DATA_DIR>/report/<model>[/<goal>]/<interval>/<file>`; of a trial below its own folder."""
         kind = JsonTarget if part == RECONCILIATION else CsvTarget
         return kind(self.files, f"{self.folder}/{self.date_interval}/{part}")
 
@@ -122,7 +128,7 @@ class Report(StoringSettings):
     @property
     def lock_name(self) -> str:
         """One run a folder."""
-        return f"Report-{self.model}-{self.date_interval}"
+        return f"Report-{with_goal(self.model, self.goal).replace('/', '-')}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
         """How the files are written, the channels' groups, and the limits by which the books count requests."""
@@ -136,7 +142,9 @@ class Report(StoringSettings):
         contents = [list(stage.contents().values()) for stage in (self.credit, self.books, *self.orders)]
         costs = self.costs.contents()
         made_from = {"contents": contents, "costs": [costs[day] for day in self._days_looked_at()]}
-        return dict.fromkeys(self.parts(), fingerprint({**made_from, "extracted": repr(self._extracted())}))
+        found = self._extracted()
+        of_goal = {"other_goals": found.other_goals} if self.goal is not None else {}
+        return dict.fromkeys(self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)}))
 
     def stale(self) -> dict[Part, str]:
         """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""
@@ -157,7 +165,9 @@ class Report(StoringSettings):
         summary = read_csv(self.target(CHANNEL_SUMMARY).read_text())
         books = self.target(RECONCILIATION).read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
-        sys.stdout.write(render(summary, books, f"{self.model}, {self.date_interval}", files))
+        sys.stdout.write(
+            render(summary, books, ", ".join([self.model, *self.goal_told, str(self.date_interval)]), files)
+        )
         self.say_holes()
         self.findings.renew()
 
@@ -199,6 +209,8 @@ class Report(StoringSettings):
         expression = self.findings.source.mapping.sessions.channel_name
         for warning in warnings_of(channels, books, self.choice, self.groups, expression):
             self.warn(warning)
+        if self.goal_types and not self.choice.has_types:
+            self.warn(f"GOAL_TYPES has no effect: {self.model} has no conversion types")
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
     def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any]) -> None:
@@ -243,9 +255,13 @@ class Report(StoringSettings):
             target = costs.target(day)
             sessions = sum(target.read(["sessions"])["sessions"].to_pylist())
             feeds[day] = DayFeed(sessions, target.notes()["spend"])
-        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days))
+        conversions = self.clone(Conversions)
+        there = count_by_goal({day: conversions.target(day).notes() for day in self.days})
+        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days), no_conversion(self.goal, there))
         requests = self._api_requests()
-        return reconcile(days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead)
+        return reconcile(
+            days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead, goal=self.goal
+        )
 
     def _api_requests(self) -> int:
         """The requests that the interval needs under the limits; 0 for an embedded model."""
@@ -253,9 +269,11 @@ class Report(StoringSettings):
             return 0
         from pipeline.ihc_api.ask import requests_needed
 
-        journeys = self.clone(Journeys)
-        lengths = (JourneyArrays.from_table(journeys.target(day).read()).lengths for day in self.days)
-        return requests_needed(lengths, self.api_settings())
+        settings = self.api_settings()
+        return sum(
+            requests_needed((JourneyArrays.from_table(read()).lengths for read in readers), settings)
+            for readers in self.readers_by_type(self.days).values()
+        )
 
     def _days_looked_at(self) -> list[dt.date]:
         """The days of the interval, and those of four weeks before it that it reaches back to."""
@@ -269,7 +287,7 @@ class Report(StoringSettings):
             {day: stage.target(day).notes() for day in stage.days}
             for stage in (self.clone(Conversions), self.reached(Sessions), costs)
         )
-        return extracted(conversions, sessions, spent)
+        return extracted(conversions, sessions, spent, self.goal)
 
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -11,7 +11,8 @@ import luigi
 from luigi.date_interval import Custom
 
 from pipeline.attribution.tasks import AttributionPlan, ModelSettings
-from pipeline.reporting.tasks import CHANNEL_REPORT, ChannelReportingTable, Report
+from pipeline.goals import with_goal
+from pipeline.reporting.tasks import CHANNEL_REPORT, ChannelReportingTable, Report, report_folder
 from pipeline.restating.touched import days_stored, report_intervals, touched_days, touched_reports
 from pipeline.source.drift import days_drifted
 from pipeline.source.stored import stored_days
@@ -42,8 +43,8 @@ class Restate(ModelSettings):
         return ["changes"]
 
     def target(self, part: Part) -> CsvTarget:
-        """`<DATA_DIR>/restated/<interval>/changes.csv`."""
-        return CsvTarget(self.files, f"restated/{self.date_interval}/{part}.csv")
+        """`<DATA_DIR>/restated[/<goal>]/<interval>/changes.csv`."""
+        return CsvTarget(self.files, f"{with_goal('restated', self.goal)}/{self.date_interval}/{part}.csv")
 
     def complete(self) -> bool:
         """Never: each command reads the days again."""
@@ -53,7 +54,9 @@ class Restate(ModelSettings):
         """List what is read and rebuilt; read, rebuild, and say what changed, unless it is a dry run."""
         days = self._days_to_read()
         reports = touched_reports(
-            report_intervals(self.files, self.model, CHANNEL_REPORT), days, self.first_day_reached
+            report_intervals(self.files, report_folder(self.model, self.goal), CHANNEL_REPORT),
+            days,
+            self.first_day_reached,
         )
         tables = cast("ChannelReportingTable", self.clone(ChannelReportingTable))
         stored = days_stored(self.places.results(), tables.origin())

@@ -25,9 +25,9 @@ _SLICE = pa.schema([("slice", pa.string())])
 _ONE = dt.timedelta(days=1)
 
 
-def report_intervals(files: Files, model: str, name: str) -> list[Custom]:
-    """The intervals of a model that have a report file of this name, in order."""
-    folder = Path(files.where(f"report/{model}"))
+def report_intervals(files: Files, reports: str, name: str) -> list[Custom]:
+    """The intervals in a folder of reports, as `report/<model>`, that have a file of this name, in order."""
+    folder = Path(files.where(reports))
     names = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
     return [interval for interval in map(_parsed, names) if interval is not None]
 

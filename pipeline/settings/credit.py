@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.goals import parse_goal_types
 from pipeline.model_options import ChannelNames
 from pipeline.settings.declare import location, manner, setting
 from pipeline.settings.parsers import number, optional, share, text, whole
@@ -23,6 +24,14 @@ class CreditSettings:
         "default",
         "CONV_TYPE_ID",
         "conversion type, of the API or of trained parameters",
+    )
+    goal_types: tuple[str, ...] = setting(
+        "model",
+        "goal_types",
+        parse_goal_types,
+        "",
+        "GOAL_TYPES",
+        "goal=conv_type_id pairs with commas between them: the conversion types of goals that have another one",
     )
     redistribution: str | None = setting(
         "model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.goals import goal_name
 from pipeline.settings.declare import location, setting
 from pipeline.settings.parsers import boolean, choice, currency, mode, optional, text, timezone, whole
 
@@ -73,6 +74,9 @@ class SourceSettings:
         "warn",
         "DEAD_FEED",
         "what a day without sessions, without costs or with a tenth of the usual number does: warn, or fail",
+    )
+    goal: str | None = setting(
+        "journeys", "goal", goal_name, "", "GOAL", "report only conversions with this goal of the source mapping"
     )
     # at most ten years, as where there is no limit: a longer window is a slip, and has as many files as days
     lookback_days: int = setting(

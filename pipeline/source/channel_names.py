@@ -24,14 +24,14 @@ def clean(name: str) -> str:
     return unicodedata.normalize("NFC", name[start:end])
 
 
-def cleaned(rows: pa.Table) -> pa.Table:
-    """The rows with clean names in `channel_name`."""
-    encoded = rows["channel_name"].combine_chunks().dictionary_encode()
+def cleaned(rows: pa.Table, column_name: str = "channel_name") -> pa.Table:
+    """The rows with clean names in a column."""
+    encoded = rows[column_name].combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
     clean_names = [clean(name) for name in names]
     if names == clean_names:
         return rows
-    place = rows.schema.get_field_index("channel_name")
+    place = rows.schema.get_field_index(column_name)
     column = pa.array(clean_names, pa.string()).take(encoded.indices)
     return rows.set_column(place, rows.schema.field(place), column)
 

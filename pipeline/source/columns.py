@@ -28,7 +28,8 @@ def conversion_columns(source: Source) -> Columns:
     conversions = source.mapping.conversions
     columns = {name: ("text", getattr(conversions, name)) for name in ("conv_id", "user_id")}
     columns["revenue"] = ("amount", conversions.revenue)
-    return columns | ({"currency": ("text", conversions.currency)} if conversions.currency else {})
+    named = {"currency": conversions.currency, "goal": conversions.goal}
+    return columns | {name: ("text", expression) for name, expression in named.items() if expression}
 
 
 def time_columns(times: Times) -> Columns:

@@ -19,6 +19,7 @@ from pipeline.source.checks import Rejects
 from pipeline.source.dated import daily_counts, find_undated, undated_remedy
 from pipeline.source.doubts import Doubts
 from pipeline.source.extract import Extract, check_conversions, check_sessions, scan_conversions, scan_sessions
+from pipeline.source.goals import goals_in_source, listed_goals
 from pipeline.source.guess import guess_mapping
 from pipeline.source.new_customers import read_first_conversions
 from pipeline.source.source import Source, channel_costs_query, cost_queries, open_source
@@ -107,6 +108,8 @@ def _show(source: Source) -> Iterator[str]:
         _say(f"\n{section}\n  query: {query_of(source, section)}")
         span = f", days {days[0]} to {days[-1]}" if days else ""
         _say(f"  rows: {rows + without:,}{span}")
+        if section == "conversions" and (goals := goals_in_source(source)):
+            _say(f"  goals: {listed_goals(goals)}")
         if not rows + without:
             yield f"{section} has no rows"
         if without:

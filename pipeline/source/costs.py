@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from pipeline.errors import SourceError
 from pipeline.source.amounts import PARTS, costs_in_currency
 from pipeline.source.channel_spend import CHANNEL_SPEND
 from pipeline.source.checks import Rejects
@@ -28,6 +29,7 @@ _NO_AMOUNT = {"refuse": "cost is not a number of at least 0", "net": "cost is no
 _NO_CHANNEL = "channel_name is NULL or empty"
 _REPEATED = "session_id is there more than once"
 
+# Two hashes of 64 bits each stand for an id: the ids themselves would not fit into memory.
 # The day of a session is that of its file. A session set aside has a channel if it lacks nothing but a user.
 _SET_UP = (
     """
@@ -38,9 +40,14 @@ SELECT session_id, CASE WHEN min(channel_name) = max(channel_name) THEN min(chan
 FROM sessions_set_aside GROUP BY session_id, day
 """,
     """
+CREATE TEMP TABLE known AS
+SELECT hash(session_id) AS one, hash('+' || session_id) AS two, day, channel_name FROM days
+""",
+    """
 CREATE TEMP TABLE spent AS
-SELECT day, channel_name, session_id, origin, cost, isfinite(cost) AND (cost >= 0 OR $net) AS is_amount
-FROM costs JOIN days USING (session_id)
+SELECT day, channel_name, one, two, origin, cost, isfinite(cost) AND (cost >= 0 OR $net) AS is_amount
+FROM (SELECT hash(session_id) AS one, hash('+' || session_id) AS two, origin, cost FROM costs)
+JOIN known USING (one, two)
 """,
     """
 CREATE TEMP TABLE channel_spend AS
@@ -48,19 +55,22 @@ SELECT date - DATE '1970-01-01' AS day, ifnull(channel_name, '') AS channel_name
        isfinite(ifnull(cost, 0)) AND (ifnull(cost, 0) >= 0 OR $net) AS is_amount
 FROM spend
 """,
-)
-# Hashes first: the ids themselves would not fit into memory.
-_SET_UP_REPEATED = """
+    """
 CREATE TEMP TABLE repeated AS
-SELECT session_id, origin, count(DISTINCT cost) > 1 AS clashes FROM spent
-WHERE hash(session_id) IN (
-    SELECT hash(session_id) FROM spent GROUP BY hash(session_id), day, origin HAVING count(*) > 1
-)
-GROUP BY session_id, origin, day HAVING count(*) > 1;
+SELECT one, two, origin, count(DISTINCT cost) > 1 AS clashes FROM spent
+WHERE one IN (SELECT one FROM spent GROUP BY one, day, origin HAVING count(*) > 1)
+GROUP BY one, two, origin, day HAVING count(*) > 1
+""",
+    """
 CREATE VIEW counted AS
-SELECT *, false AS clashes FROM spent ANTI JOIN repeated USING (session_id, origin)
-UNION ALL SELECT DISTINCT spent.*, clashes FROM spent JOIN repeated USING (session_id, origin);
-"""
+SELECT *, false AS clashes FROM spent ANTI JOIN repeated USING (one, two, origin)
+UNION ALL SELECT DISTINCT spent.*, clashes FROM spent JOIN repeated USING (one, two, origin)
+""",
+    """
+CREATE TEMP TABLE bad AS
+SELECT day, one, two, cost, is_amount, clashes FROM counted WHERE channel_name <> '' AND (NOT is_amount OR clashes)
+""",
+)
 _SESSIONS = """
 SELECT CAST(left(right(filename, 18), 10) AS DATE) - DATE '1970-01-01' AS day, channel_name, count(*) FROM sessions
 GROUP BY ALL ORDER BY ALL
@@ -81,8 +91,11 @@ FROM (
 ) GROUP BY ALL
 """
 _BAD = """
-SELECT day, session_id, cost, is_amount, clashes
-FROM counted WHERE channel_name <> '' AND (NOT is_amount OR clashes) ORDER BY ALL
+WITH named AS (
+    SELECT DISTINCT hash(session_id) AS one, hash('+' || session_id) AS two, session_id
+    FROM days WHERE hash(session_id) IN (SELECT one FROM bad)
+)
+SELECT bad.day, session_id, cost, is_amount, clashes FROM bad JOIN named USING (one, two) ORDER BY ALL
 """
 _BAD_SPEND = """
 SELECT day, channel_name, cost, is_amount FROM channel_spend WHERE NOT is_amount OR channel_name = '' ORDER BY ALL
@@ -132,7 +145,6 @@ def sum_channel_costs(
         connection.register("spend", CHANNEL_SPEND.empty_table() if channel_spend is None else channel_spend)
         for statement in _SET_UP:
             connection.execute(statement, {"net": net} if "$net" in statement else None)
-        connection.execute(_SET_UP_REPEATED)
         counts = {(day, channel): count for day, channel, count in connection.execute(_SESSIONS).fetchall()}
         spent = {(day, channel): sum_ for day, channel, sum_ in connection.execute(_SPENT, {"parts": PARTS}).fetchall()}
         of_days = {day: of_day for day, *of_day in connection.execute(_OF_THE_DAY, {"parts": PARTS}).fetchall()}
@@ -173,11 +185,20 @@ class _Bad(NamedTuple):
 
 
 def _in_currency(source: Source) -> Change:
-    """Costs of a query with its number; one in another currency than that of the source is NaN."""
+    """Costs of a query with its number; one in another currency than that of the source is NaN.
+
+    Raises `SourceError` for an id that is not UTF-8.
+    """
 
     def change(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
-        origin = pa.array(np.full(batch.num_rows, number, np.int8))
-        columns = [batch.column("session_id").cast(pa.string()), costs_in_currency(batch, source), origin]
+        ids = batch.column("session_id").cast(pa.string())
+        try:
+            ids.validate(full=True)
+        except pa.ArrowInvalid as error:  # the engine would find that its hash is no session's
+            raise SourceError(
+                f"the costs cannot be summed: a session_id is not UTF-8 ({error}); correct session_costs"
+            ) from error
+        columns = [ids, costs_in_currency(batch, source), pa.array(np.full(batch.num_rows, number, np.int8))]
         return pa.record_batch(columns, schema=_RAW_COSTS)
 
     return change

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import SourceError
 from pipeline.source.columns import dated, refuse_damaged_text, time_columns
 from pipeline.source.source import Source
+from pipeline.source.streaming import ahead
 from pipeline.source.times import Times, plausible_days
 
 _LONGEST_HISTORY = 3_660
@@ -119,7 +120,7 @@ def tally(source: Source, name: str) -> Tally:
     of_input = dated_inputs(source)[name]
     counts = Tally(source, of_input)
     with source.connect() as connection, connection.stream(of_input.sql(source)) as batches:
-        for batch in batches:
+        for batch in ahead(batches):
             if batch.num_rows:
                 counts.add(batch)
     return counts

@@ -107,8 +107,8 @@ class DayExtract(SourceSettings, IntervalStage):
     def _keep_replaced(self, day: Part, rows: pa.Table) -> None:
         """Copy the day's file to `<DATA_DIR>/replaced/<folder>/<day>-<digest>.parquet`, if `rows` are others."""
         target = self.target(day)
-        stamp = target.stamp()
-        if stamp is not None and stamp.content != digest_of_rows(rows.select(self.schema.names).cast(self.schema)):
+        stamp, schema = target.stamp(), target.schema
+        if stamp is not None and stamp.content != digest_of_rows(rows.select(schema.names).cast(schema)):
             name = f"replaced/{self.folder}/{day}-{stamp.content[:_DIGITS]}.parquet"
             self.files.write(name, target.read_bytes())
 

@@ -86,8 +86,6 @@ class Doubts:
         if self._channels and mapping.sessions.dimensions:
             names = ", ".join(name for name, _ in mapping.sessions.dimensions)
             yield f"the dimensions {names} of SOURCE_MAPPING are not in the report yet"
-        if self._midnight and mapping.conversions.goal is not None:
-            yield "the goal of SOURCE_MAPPING is not read yet: conversions of all goals are reported together"
 
     def _currencies(self) -> Iterator[str]:
         """A column `currency` that the mapping does not name, and that holds another one."""

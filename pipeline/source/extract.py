@@ -25,10 +25,12 @@ from pipeline.source.columns import (
     session_columns,
     time_columns,
 )
+from pipeline.source.goals import conversions_schema, goal_counts, with_goals
 from pipeline.source.new_customers import FirstConversions
-from pipeline.source.schema import CONVERSIONS, SESSIONS
+from pipeline.source.schema import SESSIONS
 from pipeline.source.source import Source
 from pipeline.source.split import one_table, split_by_day
+from pipeline.source.streaming import ahead
 from pipeline.source.times import Times
 
 _MEMORY = 256 * 2**20
@@ -49,7 +51,8 @@ class Extract(NamedTuple):
 
         `source_rows` (all rows of the day), `source_amount` (of conversions: the sum of all finite revenues),
         `duplicates` (identical rows that count once), `repeated_hour` (times of an hour that occurs twice), `refunds`
-        (`count` and `amount`), and by table `rejected` and `rejected_amount`.
+        (`count` and `amount`), `goals` (where the source names them: `GoalCounts` of each), and by table `rejected`
+        and `rejected_amount`.
         """
         return {
             **self.counts,
@@ -96,7 +99,7 @@ def check_sessions(source: Source, day: dt.date, batches: list[pa.RecordBatch]) 
 
 
 def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch], firsts: FirstConversions) -> Extract:
-    """The good conversions of a day (`CONVERSIONS`), in the source's order, and the bad ones; refunds are counted.
+    """The good conversions of a day (`conversions_schema`), in the source's order, and the bad ones; counts refunds.
 
     Raises `SourceError`.
     """
@@ -114,6 +117,8 @@ def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch
         _another_currency(raw, source),
         checks.repeated(codes, "conv_id"),
     )
+    raw = with_goals(raw)
+    counts |= goal_counts(raw, rules)
     good, rejects = checks.split(raw, rules, raw["revenue"].to_numpy())
     revenue = good["revenue"].to_numpy()
     is_refund: Mask = revenue < 0
@@ -122,7 +127,8 @@ def check_conversions(source: Source, day: dt.date, batches: list[pa.RecordBatch
     rows = good.append_column("conv_time", _seconds(good, times, day))
     rows = rows.append_column("new_customer", pc.cast(firsts.are_first(good["conv_id"]), pa.bool_()))
     counts |= {"source_amount": source_amount, "refunds": refunds}
-    return Extract(rows.select(CONVERSIONS.names).cast(CONVERSIONS), {"conversions": rejects}, counts)
+    schema = conversions_schema(source)
+    return Extract(rows.select(schema.names).cast(schema), {"conversions": rejects}, counts)
 
 
 def _scan(
@@ -131,9 +137,9 @@ def _scan(
     sql = source.sql.select({**time_columns(times), **columns}, table, where=_condition(source, times, days))
     with source.connect() as connection, connection.stream(sql) as batches:
         if times.is_plain_utc:
-            yield from split_by_day(batches, "date_text", days, folder, _MEMORY)
+            yield from split_by_day(ahead(batches), "date_text", days, folder, _MEMORY)
         else:
-            yield from split_by_day(dated(batches, times), "day", days, folder, _MEMORY)
+            yield from split_by_day(dated(ahead(batches), times), "day", days, folder, _MEMORY)
 
 
 def _condition(source: Source, times: Times, days: Sequence[dt.date]) -> str:

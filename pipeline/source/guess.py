@@ -16,11 +16,15 @@ _NO_TABLES = ("attribution_customer_journey", "channel_reporting", "pipeline_sli
 
 
 class _Key(NamedTuple):
-    """A key of a section: what it is, and the words that columns are named with, the best first."""
+    """A key of a section: what it is, and the words that columns are named with, the best first.
+
+    A commented one is a proposal: it changes what is read, and whether it is wanted cannot be guessed.
+    """
 
     meaning: str
     words: tuple[str, ...]
     needed: bool = True
+    commented: bool = False
 
 
 _TIME = _Key(
@@ -60,6 +64,12 @@ _KEYS: dict[str, dict[str, _Key]] = {
         ),
         "time": _TIME,
         "revenue": _Key("what it brought", ("revenue", "amount", "total", "value", "price")),
+        "goal": _Key(
+            "what kind of conversion; GOAL then reports one kind alone",
+            ("goal", "conversion_type", "conv_type", "order_type", "kind", "^type$"),
+            needed=False,
+            commented=True,
+        ),
         "currency": _CURRENCY,
     },
     "session_costs": {
@@ -105,7 +115,7 @@ def _key_lines(section: str, keys: Mapping[str, _Key], columns: Sequence[str], b
         value = (
             f"[{', '.join(_quoted(_name(by_name[part])) for part in pair)}]" if pair else _quoted(_name(column or "?"))
         )
-        mark = begin or ("" if column or about.needed else "# ")
+        mark = begin or ("" if (column or about.needed) and not about.commented else "# ")
         lines.append(f"{mark}{key} = {value}  # {about.meaning}")
         if key == "time":
             lines.append(f'{begin or "# "}timezone = "Europe/Berlin"  # of times without a zone; UTC if left out')

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.source.columns import conversion_columns, dated, refuse_damaged_text, time_columns
 from pipeline.source.source import Source
+from pipeline.source.streaming import ahead
 from pipeline.source.times import plausible_days
 
 _SCHEMA = pa.schema(
@@ -73,7 +74,7 @@ def read_first_conversions(source: Source, last: dt.date) -> FirstConversions:
     tables = [_SCHEMA.empty_table()]
     sql = source.sql.select(columns, conversions.table, where=where)
     with source.connect() as connection, connection.stream(sql) as batches:
-        for batch in dated(batches, times):
+        for batch in dated(ahead(batches), times):
             rows = pa.Table.from_batches([batch]).select(_SCHEMA.names).cast(_SCHEMA)
             refuse_damaged_text(rows, "conversions")
             tables.append(rows.filter(_counts(rows, source, last)))

@@ -42,6 +42,9 @@ CONVERSIONS = pa.schema(
 new_customer: it is the user's first one in the source, ties by conv_id.
 """
 
+CONVERSIONS_WITH_GOALS = CONVERSIONS.append(pa.field("goal", pa.string()))
+"""The conversions of a source whose mapping names goals; a conversion without one has none."""
+
 CHANNEL_COSTS = pa.schema(
     [
         _required("channel_name", pa.string()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import duckdb
@@ -13,6 +14,16 @@ from pipeline.source.source import Source
 
 Change = Callable[[pa.RecordBatch, int], pa.RecordBatch]
 """What becomes of a batch, which is of the query with this number."""
+
+
+def ahead(batches: Iterable[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
+    """The same batches: the database reads the next one while something is made of this one."""
+    rest = iter(batches)
+    with ThreadPoolExecutor(1) as reading:
+        coming = reading.submit(next, rest, None)
+        while (batch := coming.result()) is not None:
+            coming = reading.submit(next, rest, None)
+            yield batch
 
 
 @contextmanager
@@ -26,7 +37,7 @@ def streamed(
         try:
             for number, sql in enumerate(queries):
                 with source.connect() as connection, connection.stream(sql) as batches:
-                    yield from (change(batch, number) for batch in batches if batch.num_rows)
+                    yield from (change(batch, number) for batch in ahead(batches) if batch.num_rows)
         except Exception as error:
             failed.append(error)  # the engine would say only that it had no more rows
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from pipeline.source.costs import cost_notes, sum_channel_costs
 from pipeline.source.day_extract import DayExtract, ScannedDays, days_in
 from pipeline.source.extract import Extract, RawDay, check_conversions, check_sessions, scan_conversions, scan_sessions
 from pipeline.source.findings_task import SourceFindings
+from pipeline.source.goals import conversions_schema
 from pipeline.source.init_database import InitDatabase, SourceSettings
 from pipeline.source.new_customers import read_first_conversions
 from pipeline.source.schema import CHANNEL_COSTS, CONVERSIONS, SESSIONS
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
+from targets.parquet import ParquetTarget
 
 __all__ = ["ChannelCosts", "Conversions", "DayExtract", "InitDatabase", "Sessions", "SourceFindings", "SourceSettings"]
 
@@ -47,9 +50,18 @@ class Conversions(ScannedDays):
     folder, schema, source_table = "conversions", CONVERSIONS, "conversions"
 
     def settings(self) -> Mapping[str, Any]:
-        """What a negative revenue is, and which currency is a good row's where the source names one."""
-        named = self.source.mapping.conversions.currency is not None
-        return {"refunds": self.refunds, **({"currency": self.currency} if named else {})}
+        """What a negative revenue is; where the source names them, that there are goals, and the good currency."""
+        named = self.source.mapping.conversions
+        currency = {"currency": self.currency} if named.currency is not None else {}
+        return {"refunds": self.refunds, **currency, **({"goals": True} if named.goal is not None else {})}
+
+    @functools.cached_property
+    def _schema(self) -> pa.Schema:
+        return conversions_schema(self.source)
+
+    def target(self, part: Part) -> ParquetTarget:
+        """`<DATA_DIR>/conversions/<day>.parquet`, with goals if the source names them."""
+        return ParquetTarget(self.files, f"{self.folder}/{part}.parquet", self._schema)
 
     def scan(self, days: Sequence[dt.date], folder: Path) -> Iterator[RawDay]:
         """The raw conversions of each day."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipeline.attribution.models import trained_parameters
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.errors import StageError
+from pipeline.goals import with_goal
 from pipeline.journeys.tasks import Journeys, JourneySettings
 from pipeline.parameters import setting
 from pipeline.stage import Part, Stage
@@ -48,8 +49,8 @@ class TrainingSet(TrainingSettings):
         return [JOURNEYS, TRAINING_CSV, TRAINING_JSON, HELD_OUT_CSV, STATISTICS]
 
     def target(self, part: Part) -> ParquetTarget | CsvTarget | JsonTarget:
-        """`<DATA_DIR>/training/<interval>/<file>`."""
-        name = f"training/{self.date_interval}/{part}"
+        """`<DATA_DIR>/training[/<goal>]/<interval>/<file>`."""
+        name = f"{with_goal('training', self.goal)}/{self.date_interval}/{part}"
         if part == JOURNEYS:
             return ParquetTarget(self.files, name, SAMPLED_JOURNEYS)
         return (JsonTarget if name.endswith(".json") else CsvTarget)(self.files, name)
@@ -61,7 +62,7 @@ class TrainingSet(TrainingSettings):
     @property
     def lock_name(self) -> str:
         """One run a folder."""
-        return f"TrainingSet-{self.date_interval}"
+        return f"{with_goal('TrainingSet', self.goal).replace('/', '-')}-{self.date_interval}"
 
     def settings(self) -> Mapping[str, Any]:
         """How the journeys are drawn."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from support.compared_journeys import day_of, journeys, reports
 
+from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
 from pipeline.comparison.channels import compare_models, correlate_ranks
 from pipeline.comparison.lookback import credit_by_window, lookback_sensitivity
@@ -18,7 +21,10 @@ def printed(*orders: tuple[str, float, list[str]], models: tuple[str, ...] = ("l
     day = day_of(table, *models)
     of_models = reports(day)
     comparison = compare_models(of_models, [day])
-    sensitivity = lookback_sensitivity([credit_by_window(table, load_model("linear", "default"))], of_models["linear"])
+    sensitivity = lookback_sensitivity(
+        [credit_by_window(table, partial(attribute_embedded, model=load_model("linear", "default")))],
+        of_models["linear"],
+    )
     return render_comparison(comparison, correlate_ranks(comparison), sensitivity, "linear and others", FILES).split(
         "\n"
     )

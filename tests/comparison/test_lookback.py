@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 from support.compared_journeys import DAY, day_of, journeys, reports
 
+from pipeline.attribution.attribute import attribute_embedded
 from pipeline.attribution.models import load_model
 from pipeline.comparison.lookback import WINDOWS, credit_by_window, lookback_sensitivity, within_lookback
 from pipeline.comparison.schema import LOOKBACK_CREDIT
@@ -110,7 +112,7 @@ def test_cutting_long_journeys_is_building_short_ones(
 
 def test_each_window_credits_the_sessions_that_it_holds() -> None:
     table = aged(journeys(("c1", 100.0, "ABCA"), ("c2", 50.0, "B")), 31, 30, 8, 7, 20)
-    credit = credit_by_window(table, load_model("linear", "default"))
+    credit = credit_by_window(table, partial(attribute_embedded, model=load_model("linear", "default")))
     assert credit.schema.equals(LOOKBACK_CREDIT)
     conversions = {
         days: dict(rows[["channel_name", "attributed_conversions"]].to_numpy().tolist())
@@ -129,13 +131,15 @@ def test_each_window_credits_the_sessions_that_it_holds() -> None:
 
 
 def test_a_day_without_journeys_has_no_credit_in_any_window() -> None:
-    assert credit_by_window(journeys(), load_model("ihc-local", "default")).equals(LOOKBACK_CREDIT.empty_table())
+    assert credit_by_window(journeys(), partial(attribute_embedded, model=load_model("ihc-local", "default"))).equals(
+        LOOKBACK_CREDIT.empty_table()
+    )
 
 
 def test_shares_are_set_beside_the_report() -> None:
     table = aged(journeys(("c1", 100.0, "AB")), 10, 0)
     day = day_of(table, "linear")
-    credit = credit_by_window(table, load_model("linear", "default"))
+    credit = credit_by_window(table, partial(attribute_embedded, model=load_model("linear", "default")))
     rows = lookback_sensitivity([credit, credit], reports(day, D=1.0)["linear"])
     assert rows.columns.tolist() == [
         "lookback_days",
@@ -158,7 +162,9 @@ def test_shares_are_set_beside_the_report() -> None:
 
 def test_no_credit_at_all_has_no_shares() -> None:
     report = reports(day_of(journeys(), "linear"), A=1.0)["linear"]
-    rows = lookback_sensitivity([credit_by_window(journeys(), load_model("linear", "default"))], report)
+    rows = lookback_sensitivity(
+        [credit_by_window(journeys(), partial(attribute_embedded, model=load_model("linear", "default")))], report
+    )
     assert rows["lookback_days"].tolist() == [*WINDOWS]
     assert rows["attributed_conversions"].tolist() == [0.0] * len(WINDOWS)
     assert rows["share"].isna().all()
@@ -168,6 +174,8 @@ def test_no_credit_at_all_has_no_shares() -> None:
 def test_a_channel_that_only_a_longer_window_meets_is_there() -> None:
     long = aged(journeys(("c1", 100.0, "AB")), 10, 0)
     report = reports(day_of(within_lookback(long, 7), "linear"))["linear"]
-    rows = lookback_sensitivity([credit_by_window(long, load_model("linear", "default"))], report)
+    rows = lookback_sensitivity(
+        [credit_by_window(long, partial(attribute_embedded, model=load_model("linear", "default")))], report
+    )
     assert rows["channel_name"].tolist() == ["A", "B"] * len(WINDOWS)
     assert rows["share_difference"].tolist() == [0.0, 0.0] + [0.5, -0.5] * 4

@@ -32,6 +32,30 @@ REDISTRIBUTION = {
     "holder": {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Referral"]}
 }
 
+MAPPING = """
+[sessions]
+from = "session_sources"
+session_id = "session_id"
+user_id = "user_id"
+time = ["event_date", "event_time"]
+channel_name = "channel_name"
+holder_engagement = "holder_engagement"
+closer_engagement = "closer_engagement"
+impression_interaction = "impression_interaction"
+[conversions]
+from = "conversions"
+conv_id = "conv_id"
+user_id = "user_id"
+time = ["conv_date", "conv_time"]
+revenue = "revenue"
+goal = "CASE WHEN conv_id LIKE 'conv-%' OR conv_id < '8' THEN 'purchase' ELSE 'lead' END"
+[session_costs]
+from = "session_costs"
+session_id = "session_id"
+cost = "cost"
+"""
+"""The default schema with goals."""
+
 SOURCE = {
     "currency": "USD",
     "refunds": "list",
@@ -41,6 +65,7 @@ JOURNEYS = {
     **SOURCE,
     "after_previous_conversion": "true",
     "bad_rows": "set-aside",
+    "goal": "purchase",
     "lookback_days": "1",
     "negative_cost": "net",
     "max_sessions": "1",
@@ -50,6 +75,7 @@ MODELS = {
     "conv_type_id": "shop",
     "direct_channels": "Performance Max",
     "excluded_channels": "Referral",
+    "goal_types": "purchase=shop",
     "half_life_hours": "1",
     "markov_order": "2",
     "max_customer_journeys": "1",
@@ -93,6 +119,7 @@ ASKING = {
 READ_BY = {
     "conv_type_id": IHC_LOCAL,
     "direct_channels": "last-non-direct",
+    "goal_types": IHC_LOCAL,
     "half_life_hours": "time-decay",
     "markov_order": "markov",
     "max_customer_journeys": IHC_API,
@@ -156,7 +183,7 @@ TASKS = {
     ),
     "ExplainConversion": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
-        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT, **NO_TABLES},
+        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT, **NO_TABLES, "goal": "the conversion is of the goal"},
         arguments=(),
         others=("conv_id", "full", "refresh", "trial"),
     ),
@@ -240,7 +267,11 @@ class Bench:
 
     @contextmanager
     def _environment(self, settings: dict[str, str]) -> Iterator[None]:
-        places = {"DATABASE_URL": f"sqlite:///{self.place.database}", "DATA_DIR": str(self.place.files)}
+        places = {
+            "DATABASE_URL": f"sqlite:///{self.place.database}",
+            "DATA_DIR": str(self.place.files),
+            "SOURCE_MAPPING": str(self.place.folder / "mapping.toml"),
+        }
         with self.monkeypatch.context() as environment:
             environment.chdir(self.place.folder)
             for declared in declared_settings().values():
@@ -260,8 +291,11 @@ def before(tmp_path_factory: pytest.TempPathFactory, shop_database: Path, api: A
     trained_parameters(LocalFiles(place.files), "shop").write(parameters, "")
     (place.folder / "redistribution.json").write_text(json.dumps(REDISTRIBUTION), encoding="utf-8")
     (place.folder / "channels.csv").write_text("channel_name,group,kind\nReferral,Partners,organic\n", encoding="utf-8")
+    (place.folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
     asked = ("luigi", "--module", "pipeline", "Attribution", *INTERVAL, *LOCAL)
-    place.start(*asked, ATTRIBUTION_MODEL=IHC_API, API_URL=api.url, IHC_API_KEY=KEY).end().succeeded()
+    place.start(
+        *asked, SOURCE_MAPPING="mapping.toml", ATTRIBUTION_MODEL=IHC_API, API_URL=api.url, IHC_API_KEY=KEY
+    ).end().succeeded()
     copy = place.folder.with_name("before")
     shutil.copytree(place.folder, copy)
     return place, copy

@@ -31,9 +31,9 @@ def test_reports_are_those_of_intervals(tmp_path: Path) -> None:
         (tmp_path / "report" / "linear" / name).mkdir(parents=True)
         (tmp_path / "report" / "linear" / name / "a.csv").touch()
     (tmp_path / "report" / "linear" / "2023-09-02-2023-09-03").mkdir()
-    found = report_intervals(LocalFiles(tmp_path), "linear", "a.csv")
+    found = report_intervals(LocalFiles(tmp_path), "report/linear", "a.csv")
     assert [*map(str, found)] == ["2023-08-29-2023-09-08", "2023-09-01-2023-09-03", "2023-09-05-2023-09-06"]
-    assert report_intervals(LocalFiles(tmp_path), "markov", "a.csv") == []
+    assert report_intervals(LocalFiles(tmp_path), "report/markov", "a.csv") == []
 
 
 @pytest.mark.parametrize(("read", "touched"), [(3, False), (4, True), (8, True), (9, False)])

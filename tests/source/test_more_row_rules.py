@@ -285,9 +285,7 @@ class TestWhatTheDatabaseRefuses:
 def test_what_is_not_read_yet_is_said(path: Path, source: Source) -> None:
     add_rows(path, [session("s", "user", NOON)], [conversion("c", "user", NOON)])
     sessions = replace(DEFAULT.sessions, dimensions=(("campaign", "channel_name"),))
-    conversions = replace(DEFAULT.conversions, goal="'order'")
-    mapping = replace(DEFAULT, sessions=sessions, conversions=conversions, origin="mapping.toml")
+    mapping = replace(DEFAULT, sessions=sessions, origin="mapping.toml")
     assert doubts(replace(source, mapping=mapping)) == [
         "the dimensions campaign of SOURCE_MAPPING are not in the report yet",
-        "the goal of SOURCE_MAPPING is not read yet: conversions of all goals are reported together",
     ]

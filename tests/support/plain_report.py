@@ -49,6 +49,7 @@ class Order:
     user: str
     at: int
     revenue: float
+    goal: str | None = None
 
 
 @dataclass
@@ -85,17 +86,19 @@ def plain_report(
     max_sessions: int = 3000,
     after_previous: bool = False,
     model: Callable[[list[Touch]], list[float]] | None = None,
+    goal: str | None = None,
 ) -> Books:
-    """The books of an interval, written `first-end` with the end exclusive."""
+    """The books of an interval, written `first-end` with the end exclusive; of a goal in the column `goal`, if one."""
     first, end = interval[:10], interval[11:]
-    spent, touches, all_orders = _read(database)
-    orders = [order for order in all_orders if _epoch(first) <= order.at < _epoch(end)]
+    spent, touches, all_orders = _read(database, with_goals=goal is not None)
+    of_goal = [order for order in all_orders if goal in (None, order.goal)]
+    orders = [order for order in of_goal if _epoch(first) <= order.at < _epoch(end)]
     earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
     journeys: dict[str, dict[Touch, float]] = {}
     truncated = 0
     for order in orders:
         earliest = order.at - 24 * 3600 * lookback_days if lookback_days else -math.inf
-        previous = [other.at for other in all_orders if other.user == order.user and other.at < order.at]
+        previous = [other.at for other in of_goal if other.user == order.user and other.at < order.at]
         after = max(previous, default=-math.inf) if after_previous else -math.inf
         journey = [touch for touch in touches[order.user] if earliest <= touch.at <= order.at and touch.at > after]
         journey.sort(key=lambda touch: (touch.at, touch.id))
@@ -201,14 +204,17 @@ def _lags(attributed: Attributed) -> dict[tuple[str, int], list[float]]:
     return lags
 
 
-def _read(database: Path) -> tuple[dict[Cell, list[float]], dict[str, list[Touch]], list[Order]]:
+def _read(
+    database: Path, *, with_goals: bool = False
+) -> tuple[dict[Cell, list[float]], dict[str, list[Touch]], list[Order]]:
     """The costs of every cell's sessions, the buyers' sessions by user, and all orders."""
     with closing(sqlite3.connect(database)) as connection:
         costs = dict(connection.execute("SELECT session_id, cost FROM session_costs").fetchall())
         orders = [
-            Order(conv_id, user, _epoch(date, time), revenue)
-            for conv_id, user, date, time, revenue in connection.execute(
-                "SELECT conv_id, user_id, conv_date, conv_time, revenue FROM conversions"
+            Order(conv_id, user, _epoch(date, time), revenue, goal and unicodedata.normalize("NFC", goal.strip(" ")))
+            for conv_id, user, date, time, revenue, goal in connection.execute(
+                f"SELECT conv_id, user_id, conv_date, conv_time, revenue, {'goal' if with_goals else 'NULL'} "
+                "FROM conversions"
             )
         ]
         sessions = connection.execute(
