@@ -47,7 +47,6 @@ IMPORTED = (
     "pyarrow.parquet",
     "pydoc",
     "requests",
-    "sqlite3",
     "statistics",
     "tenacity",
     "tomllib",
