@@ -133,6 +133,13 @@ class ForkedCommand:
         self.wait(None if end is None else max(0.0, end - time.monotonic()))
         return self._printed[0], self._printed[1]
 
+    def close(self) -> None:
+        """End it, and forget what it printed that nobody has read."""
+        self.kill()
+        self.wait()
+        self.stdout.close()
+        self.stderr.close()
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         if self.poll() is None:
