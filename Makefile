@@ -14,9 +14,11 @@ INSTALLED     := $(VENV)/installed-$(VERSION)
 INSTALLED_DEV := $(VENV)/installed-dev-$(VERSION)
 # Without the tests that run whole commands, the notebook, and the sample in full size.
 FAST := -m "not slow" -n 2 $(addprefix --ignore tests/,end_to_end command notebooks sample)
+# Where another Python or another version of a package shows itself: files, SQL, times, arithmetic, sockets.
+ROOMS := -m "not slow" -n 2 pipeline targets $(addprefix tests/,targets source journeys attribution ihc_sandbox test_stage.py)
 SOURCES       := setup.py pyproject.toml bin/new-environment
 
-.PHONY: report test lint types unit fast coverage versions lowest campaign wheel lock golden bench notebook luigid clean
+.PHONY: report test lint types unit fast rooms coverage versions newest lowest campaign wheel lock golden bench notebook luigid clean
 
 report: $(INSTALLED)  ## the report of data/challenge.db, or else of a generated data/sample.db
 	@$(RUN) sh bin/report
@@ -36,7 +38,10 @@ unit: $(INSTALLED_DEV)
 fast: $(INSTALLED_DEV)  ## the tests of single rooms
 	$(RUN) python -m pytest $(FAST)
 
-# A target of its own, since the tests take 1.4 times as long with it.
+rooms: $(INSTALLED_DEV)  ## the tests of some rooms
+	$(RUN) python -m pytest $(ROOMS)
+
+# A target of its own, which CI runs, since the tests take 1.4 times as long with it.
 coverage: $(INSTALLED_DEV)  ## the branches that the fast tests cover, those in subprocesses included; a floor in pyproject.toml
 	$(BIN)/coverage erase
 	$(RUN) coverage run -m pytest $(FAST)
@@ -46,8 +51,11 @@ coverage: $(INSTALLED_DEV)  ## the branches that the fast tests cover, those in 
 versions:  ## the fast tests on every other supported Python that is installed
 	@MAKE="$(MAKE)" PYTHON="$(PYTHON)" VENV="$(VENV)" sh bin/other-versions
 
-lowest:  ## the fast tests with the lowest versions that setup.py declares
-	$(MAKE) fast VENV=$(VENV)-lowest LOCK_DEV=requirements-lowest.lock
+newest:  ## the tests of some rooms on the newest other Python that is installed
+	@MAKE="$(MAKE)" PYTHON="$(PYTHON)" VENV="$(VENV)" sh bin/other-versions newest
+
+lowest:  ## the fast tests with the lowest versions that setup.py declares, and the floor of the branches they reach
+	$(MAKE) coverage VENV=$(VENV)-lowest LOCK_DEV=requirements-lowest.lock
 
 campaign: $(INSTALLED_DEV)  ## the slow tests: minutes of kills and faults
 	$(RUN) python -m pytest -m slow

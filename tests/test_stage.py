@@ -48,8 +48,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for declared in declared_settings().values():
         monkeypatch.delenv(declared.metadata["env"], raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr("pipeline.stage._PAUSE_BETWEEN_LOOKS", 0.01)
-    monkeypatch.setattr("pipeline.stage.time.sleep", lambda _: None)
+    monkeypatch.setattr("pipeline.stage.lock._PAUSE_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     Numbers.numbers, Numbers.failing, Numbers.fails = {}, {}, 0
     looks.clear()
     made.clear()
@@ -374,13 +374,13 @@ class TestRetries:
 
     def test_only_what_failed_is_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Numbers.failing = {DAYS[3]: UnwritableTargetError("no room")}
-        monkeypatch.setattr("pipeline.stage.time.sleep", lambda _: Numbers.failing.clear())
+        monkeypatch.setattr("time.sleep", lambda _: Numbers.failing.clear())
         Numbers(date_interval=WEEK, retries=1).run()
         assert made == [("Numbers", DAYS), ("Numbers", [DAYS[3]])]
 
     def test_pauses_grow_and_have_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr("pipeline.stage.time.sleep", pauses.append)
+        monkeypatch.setattr("time.sleep", pauses.append)
         Numbers.fails = 8
         Numbers(date_interval=WEEK, retries=8).run()
         assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
@@ -441,11 +441,11 @@ class TestLocks:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def end_it(_: float) -> None:
-            monkeypatch.setattr("pipeline.stage.time.sleep", lambda _: None)
+            monkeypatch.setattr("time.sleep", lambda _: None)
             getattr(another_run, how)()
             another_run.wait()
 
-        monkeypatch.setattr("pipeline.stage.time.sleep", end_it)
+        monkeypatch.setattr("time.sleep", end_it)
         stage = Numbers(date_interval=WEEK)
         said: list[str] = []
         stage.set_status_message = said.append
@@ -462,11 +462,11 @@ class TestLocks:
         waiting = Numbers(date_interval=WEEK)
 
         def make_and_end(_: float) -> None:
-            monkeypatch.setattr("pipeline.stage.time.sleep", lambda _: None)
+            monkeypatch.setattr("time.sleep", lambda _: None)
             waiting.make(waiting.stale())
             another_run.communicate()
 
-        monkeypatch.setattr("pipeline.stage.time.sleep", make_and_end)
+        monkeypatch.setattr("time.sleep", make_and_end)
         waiting.run()
         assert len(made) == 1
 

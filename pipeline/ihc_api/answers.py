@@ -1,16 +1,12 @@
 """Kept answers: every journey the API was ever paid for, found again by what was asked.
 
-Below the root lie `scopes/<scope>.json` (endpoint, conversion type, redistribution), `refreshes/<generation>-<run>`,
-and the answers, `<scope>/<generation>-<digest>.arrow`. A request's answer is a file of its own as soon as it has
-arrived; when a run has ended, small files of one generation are merged. Files of answers are named by the digest of
-their bytes, written whole and never changed; so writers, readers and kills cannot hurt one another, and a damaged byte
-is found.
+A request's answer is a file of its own as soon as it has arrived; when a run has ended, small files of one generation
+are merged. Files of answers are never changed (`answer_folder.py`); so writers, readers and kills cannot hurt one
+another, and a damaged byte is found.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,17 +23,14 @@ from numpy.typing import NDArray
 
 from pipeline.errors import AttributionError
 from pipeline.ihc_api.answer_checks import PHASES, Shares
-from pipeline.ihc_api.answer_file import ANSWERS, NUMBERS, SESSION_BYTES, digest_of, from_bytes, rows_of, to_bytes
+from pipeline.ihc_api.answer_file import ANSWERS, NUMBERS, SESSION_BYTES, rows_of
+from pipeline.ihc_api.answer_folder import AnswerFolder, generation_of
 from pipeline.ihc_api.request_json import DIGEST, Numbers, spans
 from pipeline.ihc_api.settings import Scope
-from targets.errors import UnreadableTargetError
 from targets.files import Files
 
 T = TypeVar("T")
 
-_SCOPES, _REFRESHES = "scopes", "refreshes"
-_NAME = re.compile(r"(?:(\d+)-)?([0-9a-f]{32})\.(?:arrow|parquet)")  # earlier versions: no generation, Parquet
-_REFRESH = re.compile(r"(\d+)-([0-9a-f]{32})")
 _SMALL = 2_000  # journeys: a file with fewer is merged with others, so there is about one file per so many
 _MERGED = 20_000  # journeys: about so many are merged at a time, which bounds memory
 
@@ -77,6 +70,7 @@ class AnswerStore:
 
     def __init__(self, files: Files) -> None:
         self._files = files
+        self._folder = AnswerFolder(files)
         self._last_index: _Index | None = None  # files never change, so it holds as long as their names do
 
     @property
@@ -105,9 +99,8 @@ class AnswerStore:
 
         `lengths` and `shares` are as in `find`.
         """
-        if self._files.version(_scope_file(scope.name)) is None:
-            self._files.write(_scope_file(scope.name), scope.canonical())
-        self._write(scope, generation, rows_of(digests, time.time_ns() // 1_000_000, lengths, shares))
+        self._folder.record(scope)
+        self._folder.write(scope, generation, rows_of(digests, time.time_ns() // 1_000_000, lengths, shares))
 
     @contextmanager
     def in_use(self, scope: Scope) -> Iterator[None]:
@@ -119,15 +112,15 @@ class AnswerStore:
         """Merge small files, so that files do not grow with the requests. Raises as `find` and `keep` do."""
         with suppress(FileNotFoundError):  # another run is merging them
             small: list[tuple[int, int, str]] = []
-            for name in self._names(scope):
-                answered_at = self._read(name)["answered_at"].to_numpy()
+            for name in self._folder.names(scope):
+                answered_at = self._folder.read(name)["answered_at"].to_numpy()
                 if len(answered_at) < _SMALL:
-                    small.append((_generation(name), int(answered_at.min(initial=0)), name))
+                    small.append((generation_of(name), int(answered_at.min(initial=0)), name))
             # in the order of arrival, which keeps days together: their credit is read from fewer files
             for generation, of_generation in groupby(sorted(small), key=itemgetter(0)):
                 together: dict[str, pa.Table] = {}
                 for *_, name in of_generation:
-                    together[name] = self._read(name)
+                    together[name] = self._folder.read(name)
                     if sum(map(len, together.values())) >= _MERGED:
                         self._merge(scope, generation, together)
                         together = {}
@@ -139,7 +132,7 @@ class AnswerStore:
         rows = rows.sort_by([("journey", "ascending"), ("answered_at", "descending")])
         journey = rows["journey"].combine_chunks()
         is_newest = np.append(True, pc.not_equal(journey[1:], journey[:-1]).to_numpy(zero_copy_only=False))
-        merged = self._write(scope, generation, rows.filter(pa.array(is_newest)), "zstd")
+        merged = self._folder.write(scope, generation, rows.filter(pa.array(is_newest)), "zstd")
         for name in files:
             if name != merged:
                 self._files.delete(name)
@@ -150,18 +143,11 @@ class AnswerStore:
         A counter that is kept here, so no clock has a part in it. Every generation is higher than that of any answer
         that is kept when it begins.
         """
-        digest = digest_of(run.encode())
-        begun = [match for name in self._files.names(_REFRESHES) if (match := _REFRESH.fullmatch(name))]
-        if mine := [int(match[1]) for match in begun if match[2] == digest]:
-            return min(mine)
-        kept = [_generation(name) for scope in self._scope_names() for name in self._files.names(scope)]
-        generation = 1 + max([0, *kept, *(int(match[1]) for match in begun)])
-        self._files.write(f"{_REFRESHES}/{generation}-{digest}", run.encode())
-        return generation
+        return self._folder.begin_refresh(run)
 
     def contents(self) -> Iterator[ScopeContents]:
         """What is kept, scope by scope. Raises `UnreadableTargetError` for a damaged file."""
-        for scope in map(self._scope, self._scope_names()):
+        for scope in map(self._folder.scope, self._folder.scopes()):
             contents = _undisturbed(partial(self._contents_of, scope))
             if contents.journeys:
                 yield contents
@@ -176,13 +162,13 @@ class AnswerStore:
             if holder is not None:
                 folder = self._files.where(scope.name)
                 raise AttributionError(f"{holder} is at work in {folder} right now; prune when it has ended")
-            for name in self._names(scope):
-                rows = self._read(name)
+            for name in self._folder.names(scope):
+                rows = self._folder.read(name)
                 rest = rows.slice(0, 0) if before is None else rows.filter(pc.field("answered_at") >= before)
                 if len(rest) == len(rows):
                     continue
                 if len(rest):
-                    self._write(scope, _generation(name), rest, "zstd")
+                    self._folder.write(scope, generation_of(name), rest, "zstd")
                 self._files.delete(name)
                 forgotten += len(rows) - len(rest)
         return forgotten
@@ -199,41 +185,38 @@ class AnswerStore:
         for number in np.unique(file_of).tolist():
             name = index.names[number]
             here = found[file_of == number]
-            kept = self._read(name)["shares"].combine_chunks()
+            kept = self._folder.read(name)["shares"].combine_chunks()
             offsets = np.frombuffer(kept.buffers()[1], np.int64)
             row = index.row[place[here]]
             if (np.diff(offsets)[row] != lengths[here] * SESSION_BYTES).any():
-                raise self._damaged(name, "its answers are not as long as their journeys")
+                raise self._folder.damaged(name, "its answers are not as long as their journeys")
             numbers = np.frombuffer(kept.buffers()[2], dtype=NUMBERS).reshape(-1, len(PHASES))
             kept_starts = offsets[row] // SESSION_BYTES
             shares[:, spans(starts[here], lengths[here])] = numbers[spans(kept_starts, lengths[here])].T
         return place >= 0, shares
 
     def _contents_of(self, scope: Scope) -> ScopeContents:
-        names = self._names(scope)
-        rows = pa.concat_tables([ANSWERS.empty_table(), *map(self._read, names)])
+        names = self._folder.names(scope)
+        rows = pa.concat_tables([ANSWERS.empty_table(), *map(self._folder.read, names)])
         return ScopeContents(
             scope=scope,
             journeys=pc.count_distinct(rows["journey"]).as_py(),
             files=len(names),
-            bytes=sum(len(self._content(name)) for name in names),
+            bytes=sum(len(self._folder.content(name)) for name in names),
             oldest=pc.min(rows["answered_at"]).as_py(),
             newest=pc.max(rows["answered_at"]).as_py(),
         )
-
-    def _names(self, scope: Scope) -> list[str]:
-        return [f"{scope.name}/{name}" for name in self._files.names(scope.name)]
 
     def _index(self, scope: Scope) -> _Index:
         return _undisturbed(partial(self._indexed, scope))
 
     def _indexed(self, scope: Scope) -> _Index:
-        names = self._names(scope)
+        names = self._folder.names(scope)
         if self._last_index is not None and self._last_index.names == names:
             return self._last_index
         digests, answered_at = [np.array([], DIGEST)], [np.array([], np.int64)]
         for name in names:
-            rows = self._read(name)
+            rows = self._folder.read(name)
             # copies, since the columns lie in the content, which would stay in memory with them
             digests.append(
                 np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)[: len(rows)].copy()
@@ -241,7 +224,7 @@ class AnswerStore:
             answered_at.append(rows["answered_at"].to_numpy().copy())
         sizes = np.array([*map(len, digests[1:])], dtype=np.int64)
         of_all = np.concatenate(digests)
-        generation = np.repeat(np.array([_generation(name) for name in names], dtype=np.int64), sizes)
+        generation = np.repeat(np.array([generation_of(name) for name in names], dtype=np.int64), sizes)
         order = np.lexsort((np.concatenate(answered_at), generation, of_all))
         self._last_index = _Index(
             names=names,
@@ -251,58 +234,6 @@ class AnswerStore:
             row=spans(np.zeros(len(sizes), dtype=np.int64), sizes)[order],
         )
         return self._last_index
-
-    def _read(self, name: str) -> pa.Table:
-        try:
-            return from_bytes(self._content(name))
-        except ValueError as error:
-            raise self._damaged(name, str(error)) from error
-
-    def _content(self, name: str) -> bytes:
-        """The bytes of a file, if they are those that were written. Raises `FileNotFoundError`."""
-        try:
-            content = self._files.read(name)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self._damaged(name, f"{error.strerror}") from error
-        named = _NAME.fullmatch(name.rpartition("/")[2])
-        if named is None or named[2] != digest_of(content):
-            raise self._damaged(name, "its bytes have another digest than its name")
-        return content
-
-    def _write(self, scope: Scope, generation: int, rows: pa.Table, compression: str | None = None) -> str:
-        content = to_bytes(rows, compression)
-        name = f"{scope.name}/{generation}-{digest_of(content)}.arrow"
-        self._files.write(name, content)
-        return name
-
-    def _scope_names(self) -> list[str]:
-        return [name.removesuffix(".json") for name in self._files.names(_SCOPES)]
-
-    def _scope(self, name: str) -> Scope:
-        content = self._files.read(_scope_file(name))
-        if hashlib.sha256(content).hexdigest()[: len(name)] != name:
-            raise UnreadableTargetError(
-                f"{self._files.where(_scope_file(name))} is truncated, damaged or not written by this pipeline; "
-                "move it away, the next run that asks in this scope writes it anew"
-            )
-        return Scope.parse(content)
-
-    def _damaged(self, name: str, reason: str) -> UnreadableTargetError:
-        return UnreadableTargetError(
-            f"{self._files.where(name)} is truncated, damaged or not written by this pipeline ({reason}); "
-            "move it away and run again, which asks the API for the journeys in it once more"
-        )
-
-
-def _scope_file(name: str) -> str:
-    return f"{_SCOPES}/{name}.json"
-
-
-def _generation(name: str) -> int:
-    named = _NAME.fullmatch(name.rpartition("/")[2])
-    return int(named[1] or 0) if named else 0
 
 
 def _undisturbed(look: Callable[[], T]) -> T:

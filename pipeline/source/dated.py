@@ -88,7 +88,7 @@ class Tally:
         if bad.any():
             named = values.filter(pa.array(bad)).to_numpy(zero_copy_only=False)
             self._count(self.undated, named, amounts[bad])
-            days = np.where(bad, np.datetime64("NaT"), days)
+            days = np.where(bad, np.datetime64("NaT", "D"), days)
         return days
 
     def _dates(self, batch: pa.RecordBatch) -> tuple[pa.Array, NDArray[np.datetime64]]:

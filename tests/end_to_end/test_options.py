@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
@@ -312,8 +313,15 @@ OF_ANOTHER_DIRECTORY = {"report_timezone"}
 """Options that the shop's data directory refuses."""
 
 
+def _marked(task: str, name: str) -> Any:  # noqa: ANN401 - pytest's
+    """The case; of options without effect only a report's are for every day."""
+    is_rare = task != "Report" and name in TASKS[task].has_no_effect
+    return pytest.param(task, name, marks=[pytest.mark.slow] * is_rare)
+
+
 @pytest.mark.parametrize(
-    ("task", "name"), [case for case in CASES if case[1] not in {*RUNNING, *ASKING, *OF_ANOTHER_DIRECTORY}]
+    ("task", "name"),
+    [_marked(*case) for case in CASES if case[1] not in {*RUNNING, *ASKING, *OF_ANOTHER_DIRECTORY}],
 )
 def test_an_option_gives_the_same_bytes_as_its_variable(bench: Bench, api: Api, task: str, name: str) -> None:
     environment, value = environment_of(task, name, api), TASKS[task].values[name]

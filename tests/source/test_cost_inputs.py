@@ -61,7 +61,7 @@ def source_of(
     """A source of visits (id, time, channel, cost), costs (visit, cost, currency) and spend (day, channel, ...)."""
     with closing(sqlite3.connect(path / "source.db")) as database, database:
         database.executescript(SCHEMA)
-        database.executemany("INSERT INTO visits VALUES (?1, 'u', ?2, ?3, ?4)", visits)
+        database.executemany("INSERT INTO visits VALUES (?, 'u', ?, ?, ?)", visits)
         database.executemany("INSERT INTO costs VALUES (?, ?, ?)", costs)
         database.executemany("INSERT INTO spend VALUES (?, ?, ?, ?)", spend)
     found = {"sessions": SESSIONS, "conversions": CONVERSIONS, "session_costs": COSTS, "channel_costs": SPEND}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from support.fork_server import ForkedCommand, starts_alike
 from support.stages import know_again
 
 REPOSITORY = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ class Outcome:
 class Started:
     """A command that is running, in a process group of its own."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedCommand
 
     def end(self) -> Outcome:
         """Wait for its end."""
@@ -132,6 +133,8 @@ class Workplace:
         """Start a console command of this environment; a setting of None is left out of the environment."""
         environment = {name: value for name, value in {**self.environment, **settings}.items() if value is not None}
         program = Path(sys.executable).with_name(command[0])
+        if command[0] != "python" and starts_alike(environment):
+            return Started(ForkedCommand([program, *command[1:]], self.folder, environment))
         return Started(
             subprocess.Popen(
                 [program, *command[1:]],

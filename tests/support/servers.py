@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.fork_server import ForkedCommand, starts_alike
 from support.running import REPOSITORY
 
 _STARTS_WITHIN = 30  # seconds
@@ -111,13 +112,13 @@ class Api:
 @contextmanager
 def sandbox(*options: str, key: str) -> Iterator[Api]:
     """Start `ihc-sandbox` with these options; it demands `key`."""
-    program = "from pipeline.ihc_sandbox import main; main()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program, "--port", "0", *options],
-        env={**os.environ, "SANDBOX_API_KEY": key},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    command = [Path(sys.executable).with_name("ihc-sandbox"), "--port", "0", *options]
+    environment = {**os.environ, "SANDBOX_API_KEY": key}
+    if starts_alike(environment):
+        with closing(ForkedCommand(command, Path.cwd(), environment)) as forked:
+            yield Api(forked.stdout.readline().split()[-1], key)
+        return
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield Api(process.stdout.readline().split()[-1], key)

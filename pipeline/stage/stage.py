@@ -1,62 +1,37 @@
-"""What all stages share: an interval, its parts, which of them are missing or stale, progress, locks.
-
-A stage is one task over an interval of days. Its parts are the files that it leaves behind: one a day, or those of a
-report. It is complete when every part is there and was made from the present inputs and settings. `run` makes the
-parts that are not, and writes each whole before the next; so a run that stops anywhere resumes at the part.
-"""
+"""What a stage says of itself, what Luigi asks of it, which of its parts are stale, and its run."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
 import logging
-import os
 import secrets
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.task import MixinNaiveBulkComplete, flatten
-from luigi.worker import TaskProcess
 
 from pipeline.days import days_of, refuse_unfinished
-from pipeline.errors import LockedError, PipelineError, SettingsError, StageError
+from pipeline.errors import PipelineError, SettingsError, StageError
 from pipeline.parameters import IntervalParameter, PlacesParameter, setting
+from pipeline.stage.lock import stage_lock
+from pipeline.stage.look import is_asked_by_a_worker, look_going_on, one_look
+from pipeline.stage.parts import SHOWN, Part, make_each
 from targets.errors import TargetError
 from targets.files import Files
 from targets.fingerprint import Stamp, fingerprint
 
 logger = logging.getLogger("luigi-interface.pipeline")
 
-Part = dt.date | str
 P = TypeVar("P", bound=Part)
 T = TypeVar("T")
 R = TypeVar("R")
 
 RUN = secrets.token_hex(4)
 """Names this process, and the workers that it forks, among all runs."""
-
-_PAUSE_BETWEEN_LOOKS = 0.2  # seconds, at a lock
-_PAUSE_BETWEEN_LINES = 30.0
-_SHOWN = 5
-
-
-@dataclass
-class _Look:
-    """What one look at many stages has found; several of them are made from the same stage."""
-
-    complete: dict[str, bool] = field(default_factory=dict)
-    contents: dict[str, dict[Part, str]] = field(default_factory=dict)
-
-
-_looks: ContextVar[_Look | None] = ContextVar("looks", default=None)
 
 
 class Stage(luigi.Task):
@@ -138,11 +113,11 @@ class Stage(luigi.Task):
 
         A stage that cannot be judged is not complete: its run says why.
         """
-        with _one_look() as look:
+        with one_look() as look:
             if self.task_id not in look.complete:
                 try:
                     is_made = all(stage.complete() for stage in self.made_from()) and not (
-                        self.lacking() if _is_asked_by_a_worker() else self.stale()
+                        self.lacking() if is_asked_by_a_worker() else self.stale()
                     )
                 except (PipelineError, TargetError):
                     is_made = False
@@ -215,7 +190,7 @@ class Stage(luigi.Task):
 
     def contents(self) -> dict[Part, str]:
         """Of each part the digest of its content, for the fingerprints of what is made from it."""
-        look = _looks.get()
+        look = look_going_on()
         if look is None:
             return self.contents_now()
         if self.task_id not in look.contents:
@@ -235,66 +210,33 @@ class Stage(luigi.Task):
     def run_once(self) -> None:
         """Make what is missing or stale, alone among all runs."""
         with self.alone():
-            with _one_look():
+            with one_look():
                 stale = self.stale()
             if stale:
                 started = time.monotonic()
                 made = self.make(stale)
                 self.done(f"{made} in {time.monotonic() - started:.1f} s")
-            with _one_look():
+            with one_look():
                 left = self.lacking()
             if left:
                 raise StageError(
-                    f"{', '.join(map(str, [*left][:_SHOWN]))} changed while the stage was running; run it again"
+                    f"{', '.join(map(str, [*left][:SHOWN]))} changed while the stage was running; run it again"
                 )
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Hold the stage's lock for the block; wait for another run that holds it. Raises `LockedError`."""
-        begun, said = time.monotonic(), 0.0
-        while True:
-            with self.places.files().lock(f"{self.lock_name}.lock", f"{self.label}, process {os.getpid()}") as holder:
-                if holder is None:
-                    yield
-                    return
-            waited = time.monotonic() - begun
-            if waited >= self.lock_seconds:
-                raise LockedError(
-                    f"another run holds the stage ({holder}) for more than {self.lock_seconds:g} s; run again when it "
-                    "has ended, or raise LOCK_SECONDS"
-                )
-            if not said or waited - said >= _PAUSE_BETWEEN_LINES:
-                said = waited or _PAUSE_BETWEEN_LOOKS
-                self.report(f"waits for another run ({holder})")
-                logger.info("%s: waits for another run (%s)", self.label, holder)
-            time.sleep(_PAUSE_BETWEEN_LOOKS)
+        return stage_lock(self.places.files(), self.lock_name, self.label, self.lock_seconds, self._waits)
+
+    def _waits(self, message: str) -> None:
+        self.report(message)
+        logger.info("%s: %s", self.label, message)
 
     def each(self, items: Iterable[tuple[P, T]], make_one: Callable[[P, T], R], total: int) -> list[R]:
         """The result of `make_one` for every part and its item, in their order, on up to four processors.
 
         Few items are held at a time. The errors of all parts are raised together, at the end.
         """
-        results: list[R] = []
-        failed: list[Exception] = []
-        workers = min(4, len(os.sched_getaffinity(0)))
-        waiting: deque[Future[R]] = deque()
-
-        def take() -> None:
-            try:
-                results.append(waiting.popleft().result())
-            except (PipelineError, TargetError) as error:
-                failed.append(error)
-            self.progress(len(results) + len(failed), total)
-
-        with ThreadPoolExecutor(workers) as pool:
-            for part, item in items:
-                waiting.append(pool.submit(make_one, part, item))
-                if len(waiting) > workers:
-                    take()
-            while waiting:
-                take()
-        raise_together(failed)
-        return results
+        return make_each(items, make_one, lambda number: self.progress(number, total))
 
     # Telling
 
@@ -355,44 +297,3 @@ class IntervalStage(MixinNaiveBulkComplete, Stage):
         """Make what is missing or stale. Raises `IntervalError` while a day of the interval is not over."""
         refuse_unfinished(self.date_interval, getattr(self, "report_timezone", "UTC"))
         super().run()
-
-
-@contextmanager
-def _one_look() -> Iterator[_Look]:
-    """The look that is going on, or a new one for the block."""
-    look = _looks.get()
-    if look is not None:
-        yield look
-        return
-    look = _Look()
-    token = _looks.set(look)
-    try:
-        yield look
-    finally:
-        _looks.reset(token)
-
-
-def _is_asked_by_a_worker() -> bool:
-    """Whether a worker asks, before a stage, if what that requires is there: its run has made what was due."""
-    frame = sys._getframe()  # noqa: SLF001 - Luigi asks in the same words before a run and in it
-    while frame.f_back is not None:
-        frame = frame.f_back
-        if frame.f_code is TaskProcess.run.__code__:
-            return True
-    return False
-
-
-def raise_together(errors: Iterable[Exception]) -> None:
-    """Raise the errors of several days as one, of the first one's kind; nothing without any."""
-    found = list(errors)
-    if not found:
-        return
-    if len(found) == 1:
-        raise found[0]
-    more = f"; and {len(found) - _SHOWN} more days" if len(found) > _SHOWN else ""
-    raise type(found[0])("; ".join(str(error) for error in found[:_SHOWN]) + more)
-
-
-def counted(days: int, rows: int, what: str = "rows") -> str:
-    """What was made, in words."""
-    return f"{days:,} day{'s' * (days != 1)}, {rows:,} {what}"
