@@ -50,7 +50,7 @@ def write_source(path: Path, journeys: Mapping[str, list[Touch]], revenue: Mappi
                 (holder, closer, impression),
             )
             assert sessions.setdefault(touch["session_id"], row) == row
-    worth = {order: 10.0 for order in journeys} if revenue is None else revenue
+    worth = dict.fromkeys(journeys, 10.0) if revenue is None else revenue
     orders = [
         conversion(order, user[order], journey[-1]["timestamp"], worth[order]) for order, journey in journeys.items()
     ]

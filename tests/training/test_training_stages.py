@@ -146,7 +146,9 @@ def test_a_report_with_an_untrained_conversion_type_says_what_to_do(place: Workp
     assert "no trained parameters for the conversion type 'none'; train them (task TrainedModel)" in outcome.errors[0]
 
 
-@pytest.mark.parametrize("conv_type_id", ["default", "", "../x", "/x", ".x", "a b", "x" * 101])
+@pytest.mark.parametrize(
+    "conv_type_id", ["default", "reference-a", "reference-b", "", "../x", "/x", ".x", "a b", "x" * 101]
+)
 def test_a_conversion_type_names_a_file_in_its_folder(conv_type_id: str, tmp_path: Path) -> None:
     files = LocalFiles(tmp_path)
     assert str(trained_parameters(files, "shop-2.b_1")) == str(tmp_path / "models" / "shop-2.b_1.json")
