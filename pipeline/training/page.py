@@ -58,7 +58,7 @@ def render_moves(document: dict[str, Any]) -> str:
     total = sum(of_channel["shipped"] for of_channel in orders.values())
     changed = sum(abs(of_channel["trained"] - of_channel["shipped"]) for of_channel in orders.values()) / 2
     if total:
-        lines.append(f"{changed / total:.1%} of all credit changes its channel")
+        lines.append(f"{changed / total:.1%} of all credit changes its channel, net")
     return "\n".join([*lines, ""])
 
 

@@ -74,6 +74,8 @@ def test_its_paths_are_printed(trained: Workplace) -> None:
     printed = (trained.folder / "printed.txt").read_text(encoding="utf-8")
     names = ("training_set.csv", "training_set.json", "held_out.csv", "statistics.json")
     assert all(f"/{INTERVAL}/{name}\n" in printed for name in names)
+    assert "ihc of the training journeys by channel, in orders\nchannel " in printed
+    assert "/models/shop.txt\n" in printed
     assert "/models/shop.json\nuse it with CONV_TYPE_ID=shop\n" in printed
 
 
@@ -92,6 +94,7 @@ def test_the_same_input_gives_the_same_bytes(trained: Workplace, tmp_path: Path)
     made = contents(again.files)
     assert made.items() <= contents(trained.files).items()
     assert {f"training/{INTERVAL}/training_set.csv", "models/shop.json", "models/shop.json.stamp"} < made.keys()
+    assert "initializer: membership by hours since the previous session" in made["models/shop.txt"].decode()
 
 
 def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> None:
@@ -132,6 +135,11 @@ def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -
     model = json.loads((place.files / "models" / "small.json").read_bytes())
     assert model["restart_gap_hours"] == 52.7
     assert "50 are needed" in model["fallbacks"]["all"]
+    assert model["rules"] == {"minimum_journeys": 50, "channel_weights": "as shipped"}
+    outcome = train(place, "small", "--training-journeys", "30", "--training-minimum-journeys", "19").succeeded()
+    assert "fewer than 50 say little, see the intervals" in outcome.log
+    model = json.loads((place.files / "models" / "small.json").read_bytes())
+    assert model["restart_gap_hours"] != 52.7
 
 
 def test_the_shipped_parameters_are_not_to_be_trained(place: Workplace) -> None:
