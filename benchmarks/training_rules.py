@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from api_of_2020 import check_of_2020, end_2020
+from numpy.typing import NDArray
 from trained_ihc import REAL, published
 
 from pipeline.attribution.models.curve import Curve

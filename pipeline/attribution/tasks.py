@@ -146,6 +146,8 @@ class ModelSettings(CreditOptions, JourneySettings):
 class Attribution(ModelSettings):
     """Each session's share of the conversions of each day."""
 
+    version = 2
+
     def requires(self) -> list[Stage]:
         """The journeys."""
         return [self.clone(Journeys)]

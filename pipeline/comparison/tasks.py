@@ -41,6 +41,8 @@ _MAY_REFUSE = ("markov", "shapley")
 class LookbackCredit(ModelSettings):
     """The credit of each conversion day by channel under each look-back window, whatever window the run has."""
 
+    version = 2
+
     def requires(self) -> list[Stage]:
         """What journeys without a limit are built from."""
         return self._without_limit.requires()

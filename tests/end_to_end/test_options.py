@@ -153,7 +153,7 @@ TASKS = {
             "training_minimum_journeys": "5",
             "training_channel_weights": "learned",
         },
-        {**NO_AMOUNTS, **NO_TABLES},
+        {**NO_AMOUNTS, **NO_TABLES, "training_channel_weights": "these days have too few journeys to learn from"},
     ),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},

@@ -106,6 +106,25 @@ def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> 
     assert drawn.read_bytes() != before[1]
 
 
+def test_channels_weigh_alike_unless_their_weights_are_asked_for(place: Workplace) -> None:
+    def weights() -> set[float]:
+        model = json.loads((place.files / "models" / "shop.json").read_bytes())
+        return {weight for of_channel in model["channel_weights"].values() for weight in of_channel.values()}
+
+    assert weights() == {1}
+    assert train(place, "shop", "--training-channel-weights", "learned").succeeded().kinds_built == {"TrainedModel"}
+    assert len(weights()) > 10
+    assert "channel weights: learned by a rule" in (place.files / "models" / "shop.txt").read_text()
+
+
+def test_a_page_that_was_edited_is_made_anew(place: Workplace) -> None:
+    page = place.files / "models" / "shop.txt"
+    before = page.read_bytes()
+    page.write_text("edited", encoding="utf-8")
+    assert train(place, "shop").succeeded().kinds_built == {"TrainedModel"}
+    assert page.read_bytes() == before
+
+
 def test_limits_hold(place: Workplace) -> None:
     run(place, "TrainingSet", TRAINING_JOURNEYS="50", TRAINING_MIN_LENGTH="3", TRAINING_HELD_OUT_SHARE="0").succeeded()
     path = training_file(place, "training_set.csv")
