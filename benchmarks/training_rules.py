@@ -1,6 +1,6 @@
 """The rules by which `ihc-local` could learn, each judged by what is published of the API.
 
-`python benchmarks/training_rules.py` prints three tables, from the files in `../shared/real`: whether the reading of
+`python benchmarks/training_rules.py` prints its tables from the files in `../shared/real`: whether the reading of
 the vendor's API of 2020 gives what that API returned; the rules for restart gap and curves, by the error of `ihc`; the
 rules for channel weights, by their distance from two of the vendor's tables and from the sums of a published report.
 """
@@ -61,12 +61,12 @@ def _left_of(closers: Durations, end: float) -> Curve:
     return Curve((0.0, same_visit, *knots), (1.0, 1.0, *rules.closer_membership(knots, usable)))
 
 
-def curve_rules() -> pd.DataFrame:
-    """Each rule trained on half of A's journeys: its gap, start and closer end in hours, and its error of `ihc`.
+def curve_rules(name_of_set: str = "journeys.csv") -> pd.DataFrame:
+    """Each rule trained on half of A's journeys, or all: gap, start and closer end in hours, and the error of `ihc`.
 
     Phase weights are those of today's rules, channels weigh 1 throughout: no answer of these tells of them.
     """
-    path = REAL / "journeys.csv"
+    path = REAL / name_of_set
     journeys = to_arrays(read_csv(path), path)
     trained = learn(journeys, seed=1).parameters
     evidence = Evidence.of(journeys)
@@ -265,14 +265,15 @@ def weight_rules() -> pd.DataFrame:
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the tables."""
     if not REAL.is_dir():
         print(f"{REAL} is not there: nothing to judge by")
         return
     print("the API of 2020, largest difference from what it returned (days)")
     print("\n".join(f"  {name}: {difference:.1e}" for name, difference in check_of_2020(SETS).items()))
-    print("\nrestart gap and curves, trained on half of A's journeys: hours, and error of ihc on the published answers")
-    print(curve_rules().round(5).to_string(index=False))
+    for name, of_set in (("journeys.csv", "half of A's journeys"), ("whole_journeys.csv", "all of A's journeys")):
+        print(f"\nrestart gap and curves, trained on {of_set}: hours, and error of ihc on the published answers")
+        print(curve_rules(name).round(5).to_string(index=False))
     print("\nchannel weights: mean distance from the vendor's, and orders of a cell of the report with A's curves")
     print(weight_rules().round(4).to_string(index=False))
 

@@ -6,7 +6,9 @@ the initializer curve from a quantile function and the closer curve from a distr
 where they can be told; the rest is ours, and was chosen among many as simple rules that agree with the shipped
 parameters on half of the vendor's training set (some hundred figures for the restart gap, thousands of pairs of a
 statistic and what to count for the phase weights, some thirty shapes for the initializer curve). So this agreement is
-chosen: it shows that the rules do no harm there, not that they are the vendor's, nor how close they are elsewhere.
+chosen: it shows that the rules do no harm there, not that they are the vendor's, nor how close they are elsewhere. On
+the whole of that training set the restart gap comes out at 51.8 h instead of 52.7 h, and the error of `ihc` is 0.0035
+instead of 0.0013.
 No rule for channel weights agrees with the vendor's better than weights of 1. docs/training.md has a table of the
 rules, their alternatives and errors, which `benchmarks/training_rules.py` prints.
 """
