@@ -72,9 +72,13 @@ def errors(learned: Learned) -> dict[str, Difference]:
     models = {"all shipped (fitted to these answers)": shipped, **alone, "all trained": trained}
     for bound in ("lower", "upper"):
         gap = learned.intervals[bound]["restart_gap_hours"]
-        ramp = Curve((trained.initializer_curve.hours[0], gap), (0.0, 1.0))
+        start, end = (trained.initializer_curve.hours[place] for place in (0, -1))
+        hours = tuple(
+            start + (hour - start) * (gap - start) / (end - start) for hour in trained.initializer_curve.hours
+        )
+        curve = Curve(hours, trained.initializer_curve.values)
         models[f"all trained, restart gap {gap:.1f} h"] = replace(
-            trained, restart_gap_hours=gap, initializer_curve=ramp
+            trained, restart_gap_hours=gap, initializer_curve=curve
         )
     credit = {name: ihc_credit(journeys, parameters).ihc for name, parameters in models.items()}
     credit["linear credit"] = linear(journeys).ihc
@@ -131,7 +135,8 @@ def _figures(document: dict[str, object], at: NDArray[np.float64]) -> NDArray[np
     closer = document["closer_membership_segments"][1]
     weights = [document["phase_weights"][phase] for phase in PHASES]
     curve = np.interp(at, closer["hours"], closer["values"])
-    return np.array([*document["initializer_gap_hours"][::-1], *weights, *curve])
+    start, *_, gap = document["initializer_gap_hours"]
+    return np.array([gap, start, *weights, *curve])
 
 
 def _table(rows: dict[str, Difference]) -> str:
@@ -144,7 +149,7 @@ def main() -> None:
         journeys, learned = train_on_published()
         lower, upper = (learned.intervals[bound] for bound in ("lower", "upper"))
         print(f"trained on {learned.counts}, fallbacks: {learned.fallbacks or 'none'}\n")
-        for name in ("restart_gap_hours", "initializer_gap_hours", "phase_weights"):
+        for name in ("restart_gap_hours", "phase_weights"):
             print(f"{name}: {learned.document[name]}, in 95 % of resamples {lower[name]} to {upper[name]}")
         print("\nerror of ihc on the published answers (journeys of several sessions)")
         print(_table(errors(learned)))

@@ -31,7 +31,7 @@ from pipeline.training.tasks import TrainedModel
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.table import TableSlice
-from targets.text import CsvTarget, JsonTarget
+from targets.text import CsvTarget, JsonTarget, TextTarget
 
 GOLDEN = Path(__file__).with_name("stage_contents.json")
 WITHOUT_CONTENT = {"InitDatabase", "AttributionPlan"}
@@ -65,7 +65,7 @@ def number(text: str) -> float | str:
         return text
 
 
-def content_of(target: ParquetTarget | CsvTarget | JsonTarget | TableSlice, database: Path) -> Any:  # noqa: ANN401 - JSON
+def content_of(target: ParquetTarget | TextTarget | TableSlice, database: Path) -> Any:  # noqa: ANN401 - JSON
     """What a target holds, JSON-able."""
     if isinstance(target, ParquetTarget):
         rows = target.read()
@@ -76,6 +76,8 @@ def content_of(target: ParquetTarget | CsvTarget | JsonTarget | TableSlice, data
     if isinstance(target, CsvTarget):
         rows = csv.reader(io.StringIO(target.read_text(), newline=""))
         return [[logical(number(cell)) for cell in row] for row in rows]
+    if isinstance(target, TextTarget):
+        return target.read_text()
     return logical(sorted(query(database, f"SELECT * FROM {target.table}"), key=repr))
 
 

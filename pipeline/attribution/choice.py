@@ -13,6 +13,7 @@ from pipeline.attribution.models import (
     IHC_LOCAL,
     EmbeddedModel,
     ihc_parameters,
+    is_reference,
     load_model,
 )
 from pipeline.attribution.models.ihc_parameters import IhcParameters
@@ -114,6 +115,11 @@ class ModelChoice:
         return tuple(versions)
 
     def _identity_of_api(self) -> dict[str, Any]:
+        if is_reference(self.conv_type_id):
+            raise ModelError(
+                f"the conversion type {self.conv_type_id!r} is shipped with {IHC_LOCAL} and is none of the API; set "
+                f"CONV_TYPE_ID (--conv-type-id) to one of yours, or ATTRIBUTION_MODEL={IHC_LOCAL}"
+            )
         moved = self.redistribution
         asked = {"model": IHC_API, "endpoint": self.api_url, "conv_type_id": self.conv_type_id}
         return asked if moved is None else {**asked, "redistribution": moved.wire().decode()}

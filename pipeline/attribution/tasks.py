@@ -183,6 +183,8 @@ class ModelSettings(CreditOptions, JourneySettings):
 class Attribution(ModelSettings):
     """Each session's share of the conversions of each day."""
 
+    version = 2
+
     def requires(self) -> list[Stage]:
         """What the journeys of each conversion type are read from."""
         return self.read_by_type

@@ -11,7 +11,7 @@ import luigi
 import pyarrow as pa
 
 from pipeline.attribution.by_type import attribute_by_type
-from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, load_model
+from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, IHC_LOCAL, load_model
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
 from pipeline.errors import ModelError
@@ -42,6 +42,8 @@ _MAY_REFUSE = ("markov", "shapley")
 
 class LookbackCredit(ModelSettings):
     """The credit of each conversion day by channel under each look-back window, whatever window the run has."""
+
+    version = 2
 
     def requires(self) -> list[Stage]:
         """What journeys without a limit are built from."""
@@ -100,7 +102,7 @@ class LookbackCredit(ModelSettings):
 
 
 class ModelsParameter(luigi.Parameter):
-    """Names of models, as text with commas between them."""
+    """Names of models, as text with commas between them; `ihc-local:<conversion type>` is one of another type."""
 
     def parse(self, value: str) -> tuple[str, ...]:
         """The names in a text."""
@@ -112,9 +114,19 @@ class ModelsParameter(luigi.Parameter):
         if not models:
             raise ModelError(f"--models names no model; known are {', '.join([*EMBEDDED_MODELS, IHC_API])}")
         for name in models:
-            if name != IHC_API:
-                load_model(name, "default")
+            self._check(name)
         return models
+
+    @staticmethod
+    def _check(name: str) -> None:
+        model, separator, conv_type_id = name.partition(":")
+        if separator and (model != IHC_LOCAL or not conv_type_id):
+            raise ModelError(
+                f"--models: {name!r} is no model with a conversion type; {IHC_LOCAL} alone takes one, as in "
+                f"{IHC_LOCAL}:reference-b"
+            )
+        if model != IHC_API:
+            load_model(model, "default")
 
     def serialize(self, value: tuple[str, ...]) -> str:
         """The names as they are parsed."""
@@ -137,7 +149,7 @@ class ModelComparison(ModelSettings):
         _ = self.dimensions
         self._refusals: dict[str, str] | None = None
         for model in self._compared:
-            self.clone(ChannelCredit, model=model)
+            self._of_model(ChannelCredit, model)
 
     def requires(self) -> list[Stage]:
         """Costs, journeys, the credit of each model, and what its windows would change of the primary one's.
@@ -185,7 +197,7 @@ class ModelComparison(ModelSettings):
 
     def settings(self) -> Mapping[str, Any]:
         """The models, the primary first, and what those were that are left out."""
-        left_out = {model: self.clone(Attribution, model=model).choice.identity() for model in self.left_out}
+        left_out = {model: self._of_model(Attribution, model).choice.identity() for model in self.left_out}
         return {"models": self._compared, **({"left_out": left_out} if left_out else {})}
 
     def inputs(self) -> Mapping[Part, Any]:
@@ -279,11 +291,17 @@ class ModelComparison(ModelSettings):
 
     def _of_models(self, stage: type[ModelSettings]) -> dict[str, Any]:
         """A stage for each model that is not left out, the primary first."""
-        return {model: self.clone(stage, model=model) for model in self._compared if model not in self.left_out}
+        return {model: self._of_model(stage, model) for model in self._compared if model not in self.left_out}
+
+    def _of_model(self, stage: type[ModelSettings], name: str) -> Any:  # noqa: ANN401 - a stage
+        """A stage of the model of this name, with the conversion type, of all goals, that the name may end in."""
+        model, _, conv_type_id = name.partition(":")
+        typed = {"conv_type_id": conv_type_id, "goal_types": ()} if conv_type_id else {}
+        return self.clone(stage, model=model, **typed)
 
     def _credit_of(self, models: Iterable[str]) -> list[Stage]:
         """The credit of models, and its sums by channel."""
-        return [self.clone(stage, model=model) for model in models for stage in (Attribution, ChannelCredit)]
+        return [self._of_model(stage, model) for model in models for stage in (Attribution, ChannelCredit)]
 
     @property
     def _compared(self) -> list[str]:

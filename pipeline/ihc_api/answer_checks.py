@@ -25,12 +25,14 @@ class Verdict:
         shares: of the sessions asked for, as answered; NaN where not answered.
         bad: what is wrong, by the number of the journey in the request; the other journeys can be believed.
         absent: the bad journeys of which the answer says nothing.
+        in_part: of the bad journeys that are answered in part, a session that the answer lacks.
 
     """
 
     shares: Shares
     bad: dict[int, str]
     absent: list[int]
+    in_part: dict[int, str]
 
 
 class UnaskedAnswerError(Exception):
@@ -39,7 +41,7 @@ class UnaskedAnswerError(Exception):
 
 def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     """Compare an answer with what was asked. Raises `UnaskedAnswerError`."""
-    rows, bad, absent = _rows([of.conversion_id for of in values], [of.session_id for of in values], asked)
+    rows, bad, absent, in_part = _rows([of.conversion_id for of in values], [of.session_id for of in values], asked)
     shares = np.full((len(PHASES), len(asked.session_ids) + 1), np.nan)  # the last column: what nobody asked for
     shares[0, rows] = [of.initializer for of in values]
     shares[1, rows] = [of.holder for of in values]
@@ -48,15 +50,15 @@ def judge(values: Sequence[Value], asked: Asked) -> Verdict:
     shares = shares[:, :-1]
     for journey, reason in _implausible(shares, asked):
         bad.setdefault(journey, reason)
-    return Verdict(shares, bad, absent)
+    return Verdict(shares, bad, absent, in_part)
 
 
 def _rows(
     conv_ids: list[str], session_ids: list[str], asked: Asked
-) -> tuple[list[int] | slice, dict[int, str], list[int]]:
-    """The session asked for that each value is about, -1 for none; the journeys of other sessions; the absent ones."""
+) -> tuple[list[int] | slice, dict[int, str], list[int], dict[int, str]]:
+    """The session asked for that each value is about, -1 for none, and what a `Verdict` says of the journeys."""
     if session_ids == asked.session_ids and conv_ids == asked.conv_id_of_session:
-        return slice(len(session_ids)), {}, []
+        return slice(len(session_ids)), {}, [], {}
     keys = zip(asked.conv_id_of_session, asked.session_ids, strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
     journey_of = {conversion: journey for journey, conversion in enumerate(asked.conv_ids)}
@@ -77,11 +79,15 @@ def _rows(
         else:
             answered[row] = True
     lacking = asked.lengths - np.add.reduceat(answered, asked.starts, dtype=np.int64)
+    in_part: dict[int, str] = {}
     for journey in np.flatnonzero(lacking).tolist():
         bad.setdefault(
             journey, f"the answer lacks {lacking[journey]} of the journey's {asked.lengths[journey]} sessions"
         )
-    return rows, bad, np.flatnonzero(is_absent).tolist()
+        if not is_absent[journey]:
+            start = asked.starts[journey]
+            in_part[journey] = asked.session_ids[start + answered[start:].argmin()]
+    return rows, bad, np.flatnonzero(is_absent).tolist(), in_part
 
 
 def _implausible(shares: Shares, asked: Asked) -> Iterator[tuple[int, str]]:

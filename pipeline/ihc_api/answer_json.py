@@ -67,11 +67,14 @@ def failure_texts(failures: Any) -> list[str]:  # noqa: ANN401 - any JSON
 
 def failure_reasons(texts: Iterable[str], conv_ids: Iterable[str]) -> dict[str, str]:
     """Which of the texts is about each of `conv_ids`, in one line."""
-    texts, reasons = [*texts], {}
-    for conv_id in conv_ids:
-        named = re.compile(rf"(?<!\w){re.escape(conv_id)}(?!\w)")
-        reasons[conv_id] = next((one_line(text) for text in texts if named.search(text)), "the API gave no reason")
-    return reasons
+    texts = [*texts]
+    return {conv_id: failure_reason(texts, conv_id) or "the API gave no reason" for conv_id in conv_ids}
+
+
+def failure_reason(texts: Iterable[str], name: str) -> str | None:
+    """The first of the texts that names a conversion or session, in one line; None without."""
+    named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    return next((one_line(text) for text in texts if named.search(text)), None)
 
 
 def words(entry: Any) -> str:  # noqa: ANN401 - any JSON

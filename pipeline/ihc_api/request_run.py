@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.errors import ApiError, ApiUnavailableError
 from pipeline.ihc_api.answer_checks import Shares, UnaskedAnswerError, Verdict, judge
-from pipeline.ihc_api.answer_json import failure_reasons
+from pipeline.ihc_api.answer_json import failure_reason, failure_reasons
 from pipeline.ihc_api.http_client import Answered, Client, Failed, Outcome, Refused, TooFast
 from pipeline.ihc_api.pacing import Gate, RunEndedError
 from pipeline.ihc_api.packing import pack
@@ -167,6 +167,9 @@ class RequestRun:
         """Ask again for the journeys without a believable answer, or reject them if that was done."""
         absent = [asked.conv_ids[number] for number in verdict.absent]
         said = failure_reasons(answer.failures, absent) if answer.is_partial else {}
+        for number, session_id in verdict.in_part.items():  # as the API does with sessions after the conversion
+            if excluded := failure_reason(answer.failures, session_id):
+                said[asked.conv_ids[number]] = f"{self._client.without_key(verdict.bad[number])}: {excluded}"
         for number, problem in verdict.bad.items():
             journey = int(request.journeys[number])
             failed_by_api = said.get(asked.conv_ids[number])

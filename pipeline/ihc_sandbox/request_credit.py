@@ -76,14 +76,22 @@ def decode_request(body: bytes, max_journeys: int, max_sessions: int) -> Request
     return request
 
 
-def compute(request: Request, conv_type_id: str) -> list[Value]:
-    """The credit of every session, in the order of the request.
+def compute(request: Request, conv_type_id: str) -> tuple[list[Value], list[Session]]:
+    """The credit of the sessions, in the order of the request, and those that are excluded.
 
+    Excluded are the sessions later than their journey's first one with the flag `conversion`.
     Raises `RefusedRequestError` for a timestamp that does not parse and for an unknown conversion type.
     """
     sessions = request.customer_journeys
     conversion = pa.array([session.conversion_id for session in sessions]).dictionary_encode().indices.to_numpy()
     time = _epoch_seconds([session.timestamp for session in sessions])
+    flagged = np.array([session.conversion == 1 for session in sessions])
+    end = np.full(len(sessions), np.iinfo(np.int64).max)  # by number of the conversion
+    np.minimum.at(end, conversion[flagged], time[flagged])
+    kept = time <= end[conversion]
+    excluded = [sessions[row] for row in np.flatnonzero(~kept)]
+    sessions = [sessions[row] for row in np.flatnonzero(kept)]
+    conversion, time = conversion[kept], time[kept]
     order = np.lexsort((time, conversion))
     channel = pa.array([session.channel_label for session in sessions]).dictionary_encode()
     starts = np.append(np.flatnonzero(np.diff(conversion[order], prepend=-1)), len(order)).astype(np.int64)
@@ -105,10 +113,11 @@ def compute(request: Request, conv_type_id: str) -> list[Value]:
     phases = (credit.initializer, credit.holder, credit.closer, credit.ihc)
     shares = np.empty((len(order), len(phases)))
     shares[order] = np.column_stack([rounded(phase, starts) for phase in phases])
-    return [
+    values = [
         Value(session.conversion_id, session.session_id, *row)
         for session, row in zip(sessions, shares.tolist(), strict=True)
     ]
+    return values, excluded
 
 
 @cache

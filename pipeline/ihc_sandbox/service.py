@@ -21,6 +21,7 @@ from pipeline.ihc_sandbox.request_credit import RefusedRequestError, compute, de
 PATH = "/v1/compute_ihc"
 _REQUESTS_REMEMBERED = 10_000
 _HANG_SECONDS = 3600.0
+_LATE = "the session is later than the conversion of its journey"
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,14 @@ class Sandbox:
             if fault[:3].isdecimal() and fault != PARTIAL:
                 return self._error(fault, victims)
             conv_type_id = http.query.get("conv_type_id", "default")
-            values = compute(request, "default" if conv_type_id in self._types else conv_type_id)
+            values, excluded = compute(request, "default" if conv_type_id in self._types else conv_type_id)
         except RefusedRequestError as error:
             return _message(error.status, str(error))
-        return await self._answer(http, values, fault, victims)
+        errors = [
+            {"conversion_id": session.conversion_id, "session_id": session.session_id, "error": _LATE}
+            for session in excluded
+        ]
+        return await self._answer(http, values, errors, fault, victims)
 
     def _error(self, fault: str, victims: list[str]) -> web.Response:
         status = int(fault[:3])
@@ -173,15 +178,16 @@ class Sandbox:
         return response
 
     async def _answer(
-        self, http: web.Request, values: list[Value], fault: str, victims: list[str]
+        self, http: web.Request, values: list[Value], errors: list[dict[str, str]], fault: str, victims: list[str]
     ) -> web.StreamResponse:
         failing = victims if fault == PARTIAL else []
+        errors = [*errors, *({"conversion_id": name, "error": "failed on demand"} for name in failing)]
         kind = "missing-conversion" if fault == PARTIAL else fault
         values, spoil = tampered(kind, victims, values) if kind in TAMPERINGS else (values, bytes)
         document = {
-            "statusCode": 206 if failing else 200,
+            "statusCode": 206 if errors else 200,
             "value": values,
-            "partialFailureErrors": [{"conversion_id": name, "error": "failed on demand"} for name in failing],
+            "partialFailureErrors": errors,
         }
         body = spoil(msgspec.json.encode(document))
         if fault == "truncated":
@@ -189,7 +195,7 @@ class Sandbox:
         if fault in ("reset", "reset-in-body"):
             return await _reset(http, body if fault == "reset-in-body" else None)
         self.seen.answered.update({value.conversion_id for value in values})
-        return web.Response(status=206 if failing else 200, body=body, content_type="application/json")
+        return web.Response(status=206 if errors else 200, body=body, content_type="application/json")
 
 
 async def _reset(http: web.Request, body: bytes | None) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.goals import parse_goal_types
 from pipeline.model_options import ChannelNames
 from pipeline.settings.declare import location, manner, setting
-from pipeline.settings.parsers import number, optional, share, text, whole
+from pipeline.settings.parsers import choice, number, optional, share, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,4 +153,20 @@ class CreditSettings:
     )
     training_seed: int = setting(
         "training", "seed", whole(0), "1", "TRAINING_SEED", "decides which journeys are taken and held out"
+    )
+    training_minimum_journeys: int = setting(
+        "training",
+        "minimum_journeys",
+        whole(1),
+        "50",
+        "TRAINING_MINIMUM_JOURNEYS",
+        "journeys of several sessions that have to bear on a parameter; with fewer it is the shipped one",
+    )
+    training_channel_weights: str = setting(
+        "training",
+        "channel_weights",
+        choice("alike", "learned"),
+        "alike",
+        "TRAINING_CHANNEL_WEIGHTS",
+        "alike: all channels weigh 1; learned: by a rule that is farther from the vendor's weights than 1 is",
     )

@@ -41,3 +41,18 @@ def differences(journeys: JourneyArrays, trained: IhcParameters, base: IhcParame
         name: Difference.of(ihc_credit(several, parameters).ihc, of_base)
         for name, parameters in {**swapped, "all": trained}.items()
     }
+
+
+def orders_by_channel(
+    journeys: JourneyArrays, trained: IhcParameters, base: IhcParameters
+) -> dict[str, dict[str, float]]:
+    """The orders that each channel gets of `journeys` by `base` and by `trained` parameters, by name of the channel."""
+    by_base, by_trained = (
+        np.bincount(journeys.channel, ihc_credit(journeys, parameters).ihc, len(journeys.channels))
+        for parameters in (base, trained)
+    )
+    orders = zip(journeys.channels, by_base, by_trained, strict=True)
+    return {
+        name: {"shipped": round(float(one), 6), "trained": round(float(other), 6)}
+        for name, one, other in sorted(orders, key=lambda of_channel: of_channel[0])
+    }

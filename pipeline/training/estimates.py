@@ -22,6 +22,7 @@ class Estimates:
     Attributes:
         start: hours from which a pause makes an initializer in part.
         gap: the restart gap in hours.
+        initializer: the initializer curve at `POSITIONS`; none where it is not learned.
         closer: the closer curve at its knots; none where it is not learned.
         phases: the phase weights, shape (3,).
         channels: the channel weights, shape (channels, 3).
@@ -30,19 +31,23 @@ class Estimates:
 
     start: float
     gap: float
+    initializer: Figures
     closer: Figures
     phases: Figures
     channels: Figures
 
     def flat(self) -> Figures:
         """All figures in a row."""
-        return np.concatenate([[self.start, self.gap], self.closer, self.phases, self.channels.ravel()])
+        return np.concatenate(
+            [[self.start, self.gap], self.initializer, self.closer, self.phases, self.channels.ravel()]
+        )
 
     def shaped(self, flat: Figures) -> Estimates:
         """Other figures, flat, in the shape of these."""
-        cuts = np.cumsum([2, len(self.closer), 3])
-        (start, gap), closer, phases, channels = np.split(flat, cuts)
-        return Estimates(float(start), float(gap), closer, phases, channels.reshape(self.channels.shape))
+        cuts = np.cumsum([2, len(self.initializer), len(self.closer), 3])
+        (start, gap), initializer, closer, phases, channels = np.split(flat, cuts)
+        channels = channels.reshape(self.channels.shape)
+        return Estimates(float(start), float(gap), initializer, closer, phases, channels)
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,25 @@ class Curves:
     pauses_learned: bool
     closer_hours: Figures
 
+    @property
+    def alike(self) -> Figures:
+        """Channel weights of 1."""
+        return np.ones((len(self.evidence.journeys.channels), 3))
+
     def pauses(self, draws: NDArray[np.int64]) -> tuple[float, float]:
         """Start and restart gap."""
         if not self.pauses_learned:
             return self.shipped.initializer_curve.hours[0], self.shipped.restart_gap_hours
         pauses = self.evidence.pauses.drawn(draws)
         return rules.initializer_start(pauses), rules.restart_gap(pauses)
+
+    def initializer(self, draws: NDArray[np.int64], start: float, gap: float) -> Figures:
+        """The initializer curve at `POSITIONS`; none where it is not learned. A step has no shape but a line's."""
+        if not self.pauses_learned:
+            return np.zeros(0)
+        if start >= gap:
+            return rules.POSITIONS
+        return rules.initializer_membership(start, gap, self.evidence.longest.drawn(draws))
 
     def closer(self, draws: NDArray[np.int64], gap: float) -> Figures:
         """The closer curve at its knots."""
@@ -83,13 +101,14 @@ class Curves:
         return rules.phase_weights(np.array([initializers, self.evidence.holders @ draws, closers], np.float64))
 
 
-def estimate(curves: Curves, channels: ChannelEvidence, draws: NDArray[np.int64]) -> Estimates:
-    """Every parameter, each journey drawn `draws` times."""
+def estimate(curves: Curves, channels: ChannelEvidence | None, draws: NDArray[np.int64]) -> Estimates:
+    """Every parameter, each journey drawn `draws` times; without `channels` they all weigh 1."""
     start, gap = curves.pauses(draws)
     return Estimates(
         start=start,
         gap=gap,
+        initializer=curves.initializer(draws, start, gap),
         closer=curves.closer(draws, gap),
         phases=curves.phases(draws, start, gap),
-        channels=rules.channel_weights(*channels.sums(draws)),
+        channels=rules.channel_weights(*channels.sums(draws)) if channels else curves.alike,
     )

@@ -89,6 +89,7 @@ class Evidence:
     Attributes:
         journeys: those with several sessions.
         pauses: hours between a session and the next of its journey.
+        longest: hours of each journey's longest pause.
         closers: hours from a closer-engaged session that is not the last to the last one.
         holders: int64, holder-engaged sessions of each journey.
 
@@ -96,6 +97,7 @@ class Evidence:
 
     journeys: JourneyArrays
     pauses: Observed
+    longest: Observed
     closers: Observed
     holders: NDArray[np.int64]
 
@@ -113,10 +115,13 @@ class Evidence:
         not_first[firsts(journeys)] = not_last[lasts(journeys)] = False
         closing = journeys.closer & not_last
         pause = np.diff(journeys.time, prepend=0) / SECONDS_PER_HOUR
+        pause[firsts(journeys)] = 0
+        longest = np.maximum.reduceat(pause, firsts(journeys)) if len(row) else np.zeros(0)
         holders = journey_sums(journeys.holder, journeys) if len(row) else np.zeros(0)
         return cls(
             journeys=journeys,
             pauses=Observed.of(pause[not_first], journeys.journey[not_first]),
+            longest=Observed.of(longest, np.arange(len(longest))),
             closers=Observed.of(hours_left(journeys)[closing], journeys.journey[closing]),
             holders=holders.astype(np.int64),
         )

@@ -17,7 +17,12 @@ from pipeline.training.estimates import Curves, Estimates, Figures, estimate
 from pipeline.training.evidence import Evidence
 
 MINIMUM_JOURNEYS = 50
-"""The journeys of several sessions that have to bear on a parameter; with fewer it is the shipped one."""
+"""The journeys of several sessions that have to bear on a parameter; with fewer it is the shipped one.
+
+A setting lowers it, since the vendor trains on as few as 19; whoever does is warned of what rests on fewer than these.
+"""
+
+_SHORTEST_RAMP_HOURS = 0.001  # or its knots would be one when they are written
 
 REPLICATES, LEVEL = 200, 0.95
 PHASES = ("initializer", "holder", "closer")
@@ -46,11 +51,15 @@ class Learned:
         return IhcParameters.from_json(json.dumps(self.document), "the learned document")
 
 
-def learn(journeys: JourneyArrays, seed: int) -> Learned:
+def learn(
+    journeys: JourneyArrays, seed: int, *, minimum_journeys: int = MINIMUM_JOURNEYS, weigh_channels: bool = False
+) -> Learned:
     """What journeys teach; the intervals are those of `REPLICATES` resamples of the journeys, drawn by `seed`.
 
-    A parameter on which fewer than `MINIMUM_JOURNEYS` journeys bear is the shipped one.
+    A parameter on which fewer than `minimum_journeys` journeys bear is the shipped one. Channels weigh 1 unless
+    `weigh_channels` says to learn it.
     """
+    minimum_journeys = max(1, minimum_journeys)
     evidence = Evidence.of(journeys)
     counts = {
         "journeys": len(journeys.lengths),
@@ -59,17 +68,20 @@ def learn(journeys: JourneyArrays, seed: int) -> Learned:
         "pauses": len(evidence.pauses.hours),
         "closer_sessions_before_the_last": len(evidence.closers.hours),
     }
-    if len(evidence.holders) < MINIMUM_JOURNEYS:
-        reason = f"{len(evidence.holders)} journeys have several sessions, {MINIMUM_JOURNEYS} are needed"
+    if len(evidence.holders) < minimum_journeys:
+        reason = f"{len(evidence.holders)} journeys have several sessions, {minimum_journeys} are needed"
         return Learned(shipped(), {}, {"all": reason}, counts)
 
-    curves, fallbacks = _settle(evidence)
-    channels = _channel_evidence(curves)
+    curves, fallbacks, bearing = _settle(evidence, minimum_journeys)
+    counts["journeys_that_bear_on_the_closer_curve"] = bearing
+    channels = _channel_evidence(curves) if weigh_channels else None
     estimates = estimate(curves, channels, evidence.once)
-    document = {**shipped(), **_written(curves, estimates)}
+    document = {**shipped(), **_written(curves, estimates), "channel_weights": _by_channel(curves, estimates)}
     lower, upper = _bounds(curves, channels, estimates, seed)
     intervals: dict[str, Any] = {"level": LEVEL, "replicates": REPLICATES, "seed": seed}
-    intervals |= {"lower": _written(curves, lower), "upper": _written(curves, upper)}
+    for bound, of_bound in (("lower", lower), ("upper", upper)):
+        weights = {"channel_weights": _by_channel(curves, of_bound)} if weigh_channels else {}
+        intervals[bound] = {**_written(curves, of_bound), **weights}
     return Learned(document, intervals, fallbacks, counts)
 
 
@@ -80,11 +92,14 @@ def shipped() -> dict[str, Any]:
     return document
 
 
-def _settle(evidence: Evidence) -> tuple[Curves, dict[str, str]]:
-    """What is settled before any resampling: the knots of the closer curve, and what falls back, and why."""
+def _settle(evidence: Evidence, minimum: int) -> tuple[Curves, dict[str, str], int]:
+    """What is settled before any resampling: the knots of the closer curve, what falls back and why.
+
+    And the number of journeys that bear on the closer curve.
+    """
     fallbacks: dict[str, str] = {}
     pauses = evidence.pauses.drawn(evidence.once)
-    learned = rules.initializer_start(pauses) < rules.restart_gap(pauses)
+    learned = rules.restart_gap(pauses) - rules.initializer_start(pauses) > _SHORTEST_RAMP_HOURS
     if not learned:
         reason = "half of the pauses or more are as long as the restart gap would be"
         fallbacks |= {"restart_gap_hours": reason, "initializer_membership": reason}
@@ -92,25 +107,24 @@ def _settle(evidence: Evidence) -> tuple[Curves, dict[str, str]]:
     _, gap = curves.pauses(evidence.once)
     hours, journey = evidence.closers.hours, evidence.closers.journey
     bearing = len(np.unique(journey[(hours > rules.SAME_VISIT_HOURS) & (hours <= gap)]))
-    if bearing < MINIMUM_JOURNEYS:
-        reason = f"{bearing} journeys show how long before the last session others close, {MINIMUM_JOURNEYS} are needed"
-        return curves, {**fallbacks, "closer_membership_segments": reason}
+    if bearing < minimum:
+        reason = f"{bearing} journeys show how long before the last session others close, {minimum} are needed"
+        return curves, {**fallbacks, "closer_membership_segments": reason}, bearing
     usable = rules.usable_closers(evidence.closers.drawn(evidence.once), gap)
-    return Curves(evidence, curves.shipped, learned, rules.closer_knots(usable)), fallbacks
+    return Curves(evidence, curves.shipped, learned, rules.closer_knots(usable)), fallbacks, bearing
 
 
 def _channel_evidence(curves: Curves) -> ChannelEvidence:
     """What the journeys show of the channels under the learned curves."""
     once = curves.evidence.once
-    start, gap = curves.pauses(once)
-    alike = np.ones((len(curves.evidence.journeys.channels), len(PHASES)))
-    estimates = Estimates(start, gap, curves.closer(once, gap), curves.phases(once, start, gap), alike)
-    document = {**shipped(), **_written(curves, estimates)}
+    document = {**shipped(), **_written(curves, estimate(curves, None, once)), "channel_weights": {}}
     parameters = IhcParameters.from_json(json.dumps(document), "the learned curves")
     return ChannelEvidence.of(curves.evidence.journeys, parameters)
 
 
-def _bounds(curves: Curves, channels: ChannelEvidence, estimates: Estimates, seed: int) -> tuple[Estimates, Estimates]:
+def _bounds(
+    curves: Curves, channels: ChannelEvidence | None, estimates: Estimates, seed: int
+) -> tuple[Estimates, Estimates]:
     """The lower and upper bounds of each figure over resamples of the journeys."""
     rng = np.random.default_rng(seed)
     journeys = len(curves.evidence.holders)
@@ -121,24 +135,24 @@ def _bounds(curves: Curves, channels: ChannelEvidence, estimates: Estimates, see
 
 
 def _written(curves: Curves, estimates: Estimates) -> dict[str, Any]:
-    """What is learned of the estimates, as JSON."""
-    document: dict[str, Any] = {
-        "phase_weights": _phases(estimates.phases),
-        "channel_weights": {
-            channel: _phases(weights)
-            for channel, weights in zip(curves.evidence.journeys.channels, estimates.channels, strict=True)
-        },
-    }
+    """What is learned of the estimates but for channel weights, as JSON."""
+    document: dict[str, Any] = {"phase_weights": _phases(estimates.phases)}
     if curves.pauses_learned:
+        hours = estimates.start + rules.POSITIONS * (estimates.gap - estimates.start)
         document["restart_gap_hours"] = _rounded(estimates.gap)
-        document["initializer_gap_hours"] = [_rounded(estimates.start), _rounded(estimates.gap)]
-        document["initializer_membership"] = [0.0, 1.0]
+        document["initializer_gap_hours"] = [*map(_rounded, hours)]
+        document["initializer_membership"] = [*map(_rounded, estimates.initializer)]
     if len(curves.closer_hours):
         document["closer_membership_segments"] = [
             {"hours": [0.0, rules.SAME_VISIT_HOURS], "values": [1.0, 1.0]},
             {"hours": [*map(_rounded, curves.closer_hours)], "values": [*map(_rounded, estimates.closer)]},
         ]
     return document
+
+
+def _by_channel(curves: Curves, estimates: Estimates) -> dict[str, Any]:
+    weights = zip(curves.evidence.journeys.channels, estimates.channels, strict=True)
+    return {channel: _phases(of_channel) for channel, of_channel in weights}
 
 
 def _phases(figures: Figures | NDArray[np.float64]) -> dict[str, float]:

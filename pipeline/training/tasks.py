@@ -19,13 +19,16 @@ from pipeline.stage import Part, Stage
 from pipeline.training.sampling import SAMPLED_JOURNEYS, Sampling, choose, take, training_and_held_out, visits
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
-from targets.text import CsvTarget, JsonTarget
+from targets.text import CsvTarget, JsonTarget, TextTarget
 
 JOURNEYS = "journeys.parquet"
 TRAINING_CSV = "training_set.csv"
 TRAINING_JSON = "training_set.json"
 HELD_OUT_CSV = "held_out.csv"
 STATISTICS = "statistics.json"
+
+PARAMETERS = "parameters"
+PAGE = "page"
 
 
 class TrainingSettings(JourneySettings):
@@ -115,7 +118,11 @@ class TrainingSet(TrainingSettings):
 class TrainedModel(TrainingSettings):
     """Parameters of `ihc-local` learned from a training set, which the setting `conv_type_id` then selects."""
 
+    version = 2
+
     conv_type_id = setting("conv_type_id")
+    training_minimum_journeys = setting("training_minimum_journeys")
+    training_channel_weights = setting("training_channel_weights")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` for a conversion type that cannot have trained parameters."""
@@ -127,16 +134,17 @@ class TrainedModel(TrainingSettings):
         return [self.clone(TrainingSet)]
 
     def parts(self) -> Sequence[Part]:
-        """One file."""
-        return [self.conv_type_id]
+        """The parameters, and the page that describes them."""
+        return [PARAMETERS, PAGE]
 
-    def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/models/<conv_type_id>.json`. Raises `ModelError` for a conversion type that cannot be one."""
-        return trained_parameters(self.files, str(part))
+    def target(self, part: Part) -> JsonTarget | TextTarget:
+        """`<DATA_DIR>/models/<conv_type_id>.json` or `.txt`. Raises `ModelError` for a type that cannot be one."""
+        parameters = trained_parameters(self.files, self.conv_type_id)
+        return parameters if part == PARAMETERS else TextTarget(self.files, f"models/{self.conv_type_id}.txt")
 
     def output(self) -> JsonTarget:
         """The parameters."""
-        return self.target(self.conv_type_id)
+        return trained_parameters(self.files, self.conv_type_id)
 
     @property
     def lock_name(self) -> str:
@@ -144,33 +152,50 @@ class TrainedModel(TrainingSettings):
         return f"TrainedModel-{self.conv_type_id}"
 
     def settings(self) -> Mapping[str, Any]:
-        """What the resamples are drawn by, and what the file says of its origin."""
-        return {"seed": self.training_seed, "interval": str(self.date_interval)}
+        """What the resamples are drawn by, the rules, and what the file says of its origin."""
+        origin = {"conv_type_id": self.conv_type_id, "interval": str(self.date_interval)}
+        return {"seed": self.training_seed, **origin, **self._rules}
 
     def inputs(self) -> Mapping[Part, Any]:
         """The journeys of the training set."""
-        return {self.conv_type_id: self.clone(TrainingSet).contents()[JOURNEYS]}
+        return dict.fromkeys(self.parts(), self.clone(TrainingSet).contents()[JOURNEYS])
 
     def run_once(self) -> None:
-        """Make the file, print its path and how it is used."""
+        """Make the files, print how credit moves, their paths, and how the parameters are used."""
         super().run_once()
-        sys.stdout.write(f"{self.output()}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
+        from pipeline.training.page import render_moves
 
-    def make(self, stale: Mapping[Part, str]) -> str:
-        """Learn the parameters and write them."""
-        from pipeline.training.document import train
+        paths = f"{self.target(PAGE)}\n{self.output()}"
+        sys.stdout.write(f"{render_moves(self.output().read())}{paths}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
 
+    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
+        """Learn the parameters, write them and their page."""
+        from pipeline.training.document import rests_on_few, train
+        from pipeline.training.page import render_page
+
+        prints = self.fingerprints()
         document = train(
             self.clone(TrainingSet).journeys(),
             conv_type_id=self.conv_type_id,
             interval=str(self.date_interval),
             seed=self.training_seed,
-            fingerprint=stale[self.conv_type_id],
+            fingerprint=prints[PARAMETERS],
+            **self._rules,
         )
         for parameter, reason in document["fallbacks"].items():
             self.warn(f"{parameter}: the shipped one, because {reason}")
-        self.output().write(document, stale[self.conv_type_id])
+        for few in rests_on_few(document):
+            self.warn(few)
+        self.output().write(document, prints[PARAMETERS])
+        self.target(PAGE).write_text(render_page(document), prints[PAGE])
         return f"learned from {document['trained_on']['journeys']:,} journeys"
+
+    @property
+    def _rules(self) -> dict[str, Any]:
+        return {
+            "minimum_journeys": self.training_minimum_journeys,
+            "weigh_channels": self.training_channel_weights == "learned",
+        }
 
 
 @TrainedModel.event_handler(luigi.Event.DEPENDENCY_PRESENT)

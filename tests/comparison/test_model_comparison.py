@@ -164,6 +164,17 @@ def test_other_models_are_compared_with_another_primary(compared_shop: Workplace
     assert outcome.kinds_built == {"LookbackCredit", "ModelComparison"}
 
 
+def test_conversion_types_are_compared(compared_shop: Workplace) -> None:
+    outcome = compare(compared_shop, "--models", "ihc-local:reference-a,ihc-local:reference-b").succeeded()
+    assert "rank correlation (Spearman) with ihc-local: ihc-local:reference-a 1.000, " in outcome.output
+    orders: dict[str, list[str]] = {}
+    for row in read(comparison_file(compared_shop, "models.csv")):
+        orders.setdefault(row["model"], []).append(row["attributed_conversions"])
+    assert [*orders] == ["ihc-local", "ihc-local:reference-a", "ihc-local:reference-b"]
+    default, a, b = orders.values()
+    assert default == a != b
+
+
 def test_a_model_that_cannot_take_the_channels_is_left_out_with_its_reason(shop: Workplace) -> None:
     (shop.folder / "sitecustomize.py").write_text(
         "from importlib import import_module\nimport_module('pipeline.attribution.models.markov').MAX_STATES = 3\n"
@@ -218,6 +229,9 @@ def test_the_api_beside_embedded_models_is_asked_once_and_for_no_other_window(
     [
         ("linear,markow", "unknown model 'markow'; did you mean markov? Known are ihc-local, "),
         (" , ", "--models names no model; known are ihc-local, "),
+        ("linear:reference-b", "'linear:reference-b' is no model with a conversion type; ihc-local alone takes one"),
+        ("ihc-local:", "'ihc-local:' is no model with a conversion type; ihc-local alone takes one"),
+        ("ihc-local:../x", "the conversion type '../x' cannot have trained parameters; set CONV_TYPE_ID"),
     ],
 )
 def test_a_wrong_list_of_models_is_one_line(shop: Workplace, models: str, message: str) -> None:

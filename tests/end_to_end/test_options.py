@@ -164,7 +164,17 @@ TASKS = {
         others=("date_interval", "models", "refresh", "trial"),
     ),
     "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, {**NO_AMOUNTS, **NO_TABLES}),
-    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, {**NO_AMOUNTS, **NO_TABLES}),
+    "TrainedModel": Tried(
+        {
+            **JOURNEYS,
+            **TRAINING,
+            **RUNNING,
+            "conv_type_id": "other",
+            "training_minimum_journeys": "5",
+            "training_channel_weights": "learned",
+        },
+        {**NO_AMOUNTS, **NO_TABLES, "training_channel_weights": "these days have too few journeys to learn from"},
+    ),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {

@@ -72,6 +72,12 @@ def test_a_journey_that_is_not_in_the_answer_is_absent() -> None:
     assert np.isnan(verdict.shares[:, 2]).all()
 
 
+def test_a_journey_that_is_answered_in_part_names_what_lacks() -> None:
+    assert judge(good()[1:], ASKED).in_part == {0: "a"}
+    assert judge([good()[0], good()[2]], ASKED).in_part == {0: "b"}
+    assert judge(good()[:2], ASKED).in_part == {}  # absent
+
+
 def test_an_empty_answer_lacks_everything() -> None:
     assert judge([], ASKED).absent == [0, 1]
 

@@ -17,7 +17,7 @@ from api_cases import make_journeys
 
 from pipeline.errors import ApiError, ApiUnavailableError
 from pipeline.ihc_api.answers import AnswerStore
-from pipeline.ihc_api.ask import ask
+from pipeline.ihc_api.ask import ApiResult, ask
 from pipeline.ihc_api.pacing import Backoff
 from pipeline.ihc_api.settings import ApiSettings
 from targets.files import LocalFiles
@@ -68,10 +68,10 @@ def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
             acceptor.join()
 
 
-def ask_at(url: str, tmp_path: Path, **settings: float) -> None:
+def ask_at(url: str, tmp_path: Path, **settings: float) -> ApiResult:
     times = {"connect_timeout": 0.2, "read_timeout": 0.2, "total_timeout": 0.4, "retry_budget": 0.3, **settings}
     api = ApiSettings(url=url, conv_type_id="default", backoff=Backoff(0.05, 0.1), **times)
-    ask([lambda: make_journeys([1, 2])], api, KEY, AnswerStore(LocalFiles(tmp_path)))
+    return ask([lambda: make_journeys([1, 2])], api, KEY, AnswerStore(LocalFiles(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,18 @@ def answer() -> bytes:
     names = ("conversion_id", "session_id", "initializer", "holder", "closer", "ihc")
     value = [dict(zip(names, (*ids, share, share, share, share), strict=True)) for *ids, share in sessions]
     return json.dumps({"statusCode": 200, "value": value, "partialFailureErrors": []}).encode()
+
+
+def test_a_journey_whose_later_sessions_the_api_excludes_is_rejected_with_its_words(tmp_path: Path) -> None:
+    document = json.loads(answer())
+    document["statusCode"] = 206
+    document["value"] = [{**document["value"][1], **dict.fromkeys(("initializer", "holder", "closer", "ihc"), 1.0)}]
+    late = "the session is later than the conversion of its journey"
+    document["partialFailureErrors"] = [{"conversion_id": "c00001", "session_id": "s00001-1", "error": late}]
+    with raw_server(say(http(json.dumps(document).encode(), status=b"206 Partial Content"))) as url:
+        result = ask_at(url, tmp_path)
+    reason = f"the answer lacks 1 of the journey's 2 sessions: conversion_id: c00001 session_id: s00001-1 error: {late}"
+    assert result.rejected == {"c00000": "the API gave no reason", "c00001": reason}
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"x-gzip", b"GZIP", b"identity"])

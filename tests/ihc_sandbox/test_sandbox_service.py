@@ -172,6 +172,40 @@ def test_a_partial_answer_names_the_conversion_that_it_lacks(url: str) -> None:
     assert answer["partialFailureErrors"] == [{"conversion_id": "b", "error": "failed on demand"}]
 
 
+def test_sessions_later_than_the_first_flagged_one_are_excluded_and_named(url: str) -> None:
+    hours = [f"2023-09-01 {hour}:00:00" for hour in (10, 11, 12)]
+    flagged = [session("a", number, hour) for number, hour in enumerate(hours, 1)]
+    flagged[1]["conversion"] = flagged[2]["conversion"] = 1
+    other = {**session("b", 1, hours[2]), "conversion": 1}
+    status, answer = ask(url, [flagged[2], *flagged[:2], other])
+    assert status == answer["statusCode"] == 206
+    error = "the session is later than the conversion of its journey"
+    assert answer["partialFailureErrors"] == [{"conversion_id": "a", "session_id": "a-3", "error": error}]
+    assert [value["session_id"] for value in answer["value"]] == ["a-1", "a-2", "b-1"]
+    assert answer["value"] == ask(url, [*flagged[:2], other])[1]["value"]  # as if it had not been sent
+
+    # no flag, or one on the last second alone, makes no difference
+    tie = [flagged[0], flagged[1], session("a", 3, hours[1])]
+    status, answer = ask(url, tie)
+    assert (status, len(answer["value"])) == (200, 3)
+    assert ask(url, [{**each, "conversion": 0} for each in tie])[1] == answer
+
+
+def test_both_reference_types_are_served(url: str) -> None:
+    journey = {"customer_journeys": [session("a", 1), session("a", 2, "2023-09-04 10:00:00")]}
+    default, a, b = (call(f"{url}?conv_type_id={name}", journey) for name in ("default", "reference-a", "reference-b"))
+    assert default == a
+    assert b[0] == 200
+    assert b[1]["value"][0]["ihc"] > 0  # three days are no restart there
+    assert a[1]["value"][0]["ihc"] == 0
+
+
+def test_redistribution_names_channels_that_the_request_lacks(url: str) -> None:
+    journey = [session("a", 1), session("a", 2, "2023-09-01 11:00:00", channel_label="Email")]
+    rule = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Dierct"]}
+    assert ask(url, journey, redistribution_parameter={"closer": rule}) == ask(url, journey)
+
+
 def test_statistics_say_what_it_saw(url: str) -> None:
     call(url.replace(PATH, "/faults"), {"latency": 0.2})
     began = time.time()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from support.databases import Row, conversion, session, write_database
+from support.published import FLAGS, Touch, needs_published, published, write_source
 
 from pipeline.journeys.build import build_journeys
 from pipeline.source.dated import daily_counts
@@ -21,66 +18,11 @@ from pipeline.sql_session import sql_session
 from targets.database import open_database
 from targets.files import LocalFiles
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "journeys.csv"
-FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
-
-pytestmark = pytest.mark.skipif(
-    not REAL.is_file() and os.environ.get("CI") != "true", reason="the published journeys are not here"
-)
-
-Touch = dict[str, str]
-
-
-def published() -> dict[str, list[Touch]]:
-    """The journeys by conversion, in time order, ties by session_id."""
-    journeys: dict[str, list[Touch]] = {}
-    with REAL.open(encoding="utf-8", newline="") as file:
-        for touch in csv.DictReader(file):
-            journeys.setdefault(touch["conversion_id"], []).append(touch)
-    return {order: sorted(journey, key=time_and_id) for order, journey in journeys.items()}
-
-
-def time_and_id(touch: Touch) -> tuple[str, str]:
-    return touch["timestamp"], touch["session_id"]
-
-
-def users(journeys: dict[str, list[Touch]]) -> dict[str, str]:
-    """The user of each conversion: its own, except that conversions that share a session share the user."""
-    user = {order: order for order in journeys}
-    first: dict[str, str] = {}
-
-    def root(order: str) -> str:
-        while user[order] != order:
-            order = user[order]
-        return order
-
-    for order, journey in journeys.items():
-        for touch in journey:
-            user[root(order)] = root(first.setdefault(touch["session_id"], order))
-    return {order: root(order) for order in journeys}
-
-
-def write_source(path: Path, journeys: dict[str, list[Touch]]) -> None:
-    """Each conversion in the second of its last session."""
-    user = users(journeys)
-    sessions: dict[str, Row] = {}
-    for order, journey in journeys.items():
-        for touch in journey:
-            holder, closer, impression = (int(touch[name]) for name in FLAGS)
-            row = session(
-                touch["session_id"],
-                user[order],
-                touch["timestamp"],
-                touch["channel_label"],
-                (holder, closer, impression),
-            )
-            assert sessions.setdefault(touch["session_id"], row) == row
-    orders = [conversion(order, user[order], journey[-1]["timestamp"]) for order, journey in journeys.items()]
-    write_database(path, sessions.values(), orders)
+pytestmark = needs_published
 
 
 def test_real_journeys_are_found_again_with_their_flags_in_time_order(tmp_path: Path) -> None:
-    expected = published()
+    expected = published("journeys.csv")
     write_source(tmp_path / "source.db", expected)
     source = Source(open_database(f"sqlite:///{tmp_path / 'source.db'}"))
     days = {table: [*counts] for table, counts in daily_counts(source).items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.attribution.choice import ModelChoice
@@ -34,3 +36,12 @@ def test_names_that_differ_in_case_or_blanks_alone_are_joined_by_the_mapping() -
 
 def test_other_names_are_not() -> None:
     assert warned("A", "B", "ab", "Email") == []
+
+
+def test_a_redistribution_of_channels_without_a_session_is_warned_of(tmp_path: Path) -> None:
+    rule = {"direction": "any_session", "receive_threshold": 0, "redistribution_channel_labels": ["Direct", "Dierct"]}
+    path = tmp_path / "redistribution.json"
+    path.write_text(json.dumps({"closer": rule}))
+    ihc = replace(LINEAR, name="ihc-local", redistribution_file=str(path))
+    (line,) = warnings_of(["Direct", "Email"], {"dead_feeds": []}, ihc, ())
+    assert line == "the redistribution names channels without a session: Dierct; are they mistyped?"

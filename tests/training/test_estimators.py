@@ -31,9 +31,15 @@ def test_half_of_the_pauses_are_longer_than_the_start_of_the_initializer_curve()
     assert rules.initializer_start(durations(1, 2, 30, 40)) == 2
 
 
-def test_the_initializer_curve_is_a_ramp() -> None:
-    ramp = rules.initializer_membership(np.array([0, 2, 3, 12, 99.0]), 2, 12)
-    assert ramp.tolist() == [0, 0, 0.1, 1, 1]
+def test_the_initializer_curve_is_the_mean_of_a_line_and_of_the_quantiles_of_longest_pauses() -> None:
+    # of the pauses between 2 and 12 hours one is 3 hours long: half-way along the line the quantile is 3
+    curve = rules.initializer_membership(2, 12, durations(1, 3, 50))
+    assert (rules.POSITIONS[10], curve[0], curve[10], curve[20]) == (0.5, 0, (0.5 + 0.1) / 2, 1)
+
+
+def test_the_initializer_curve_is_a_line_without_pauses_and_never_above_it() -> None:
+    assert rules.initializer_membership(2, 12, durations()).tolist() == pytest.approx(rules.POSITIONS.tolist())
+    assert rules.initializer_membership(2, 12, durations(11, 11.5, 12)).tolist() == rules.POSITIONS.tolist()
 
 
 def test_the_closer_curve_is_what_is_left_of_the_sessions_and_1_within_the_same_visit() -> None:
@@ -84,7 +90,7 @@ def test_the_restart_gap_is_never_below_the_mean_nor_above_the_longest(hours: li
 @given(HOURS, st.floats(0, 100))
 def test_the_curves_are_monotone_and_within_0_and_1(hours: list[float], start: float) -> None:
     at = np.linspace(0, 120, 500)
-    rising = rules.initializer_membership(at, start, start + 20)
+    rising = rules.initializer_membership(start, start + 20, durations(*hours))
     falling = rules.closer_membership(at, durations(*hours))
     for curve in (np.diff(rising), -np.diff(falling), rising, falling, 1 - rising, 1 - falling):
         assert (curve >= 0).all()

@@ -13,8 +13,9 @@ from pipeline.attribution.models.ihc import DEFAULT_PARAMETERS, IhcParameters, i
 from pipeline.attribution.models.journey_arithmetic import journey_sums
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.training.comparing import Difference, differences
-from pipeline.training.document import train
+from pipeline.training.document import rests_on_few, train
 from pipeline.training.learning import MINIMUM_JOURNEYS, learn, shipped
+from pipeline.training.page import render_page
 
 SHIPPED = IhcParameters.load(DEFAULT_PARAMETERS)
 
@@ -41,8 +42,11 @@ def test_an_example_computed_by_hand() -> None:
     assert not learned.fallbacks
     document = learned.document
     assert document["restart_gap_hours"] == 40
-    assert document["initializer_gap_hours"] == [1, 40]
-    assert document["initializer_membership"] == [0, 1]
+    gaps, memberships = document["initializer_gap_hours"], document["initializer_membership"]
+    assert (gaps[0], gaps[10], gaps[20]) == (1, 20.5, 40)
+    # every journey's longest pause is at the end of the curve, so its quantiles are above the line, which holds
+    assert memberships == pytest.approx(np.linspace(0, 1, 21).tolist())
+    assert document["channel_weights"]["Direct Traffic"] == {"initializer": 1, "holder": 1, "closer": 1}
     segments = document["closer_membership_segments"]
     assert segments[0] == {"hours": [0, 0.1], "values": [1, 1]}
     assert segments[1] == {"hours": [0.1, 40], "values": [1, 0]}  # the others are beyond the restart gap
@@ -98,7 +102,7 @@ def test_more_of_the_same_teaches_the_same_with_narrower_intervals() -> None:
 
 
 def test_intervals_hold_what_was_learned() -> None:
-    learned = learn(random_journeys(500, 3), 1)
+    learned = learn(random_journeys(500, 3), 1, weigh_channels=True)
     lower, upper = learned.intervals["lower"], learned.intervals["upper"]
     assert lower["restart_gap_hours"] < learned.document["restart_gap_hours"] < upper["restart_gap_hours"]
     for phase, weight in learned.document["phase_weights"].items():
@@ -114,7 +118,7 @@ def test_intervals_hold_what_was_learned() -> None:
 def test_a_channel_that_comes_first_more_often_initializes_more() -> None:
     journeys = journeys_of_pauses([[5, 5]] * 500)  # every journey: Direct, Performance Max, Newsletter
     uneven = replace(journeys, time=journeys.time + 3600 * (np.arange(len(journeys.time)) % 3 == 2))
-    weights = learn(uneven, 1).document["channel_weights"]
+    weights = learn(uneven, 1, weigh_channels=True).document["channel_weights"]
     assert weights["Direct Traffic"]["initializer"] > 1 > weights["Performance Max"]["initializer"]
     assert weights["Newsletter & Email"]["closer"] > 1 > weights["Direct Traffic"]["closer"]
 
@@ -126,6 +130,22 @@ def test_too_few_journeys_teach_nothing() -> None:
     assert learned.intervals == {}
     assert learned.fallbacks == {"all": "49 journeys have several sessions, 50 are needed"}
     assert learned.counts["journeys"] == 149
+
+
+def test_a_lower_minimum_lets_few_journeys_teach_and_says_that_they_are_few() -> None:
+    few = journeys_of_pauses([[1, 1, 40]] * 19)
+    assert learn(few, 1, minimum_journeys=19).document["restart_gap_hours"] == 40
+    arguments = {"conv_type_id": "shop", "interval": "2023-08-29-2023-09-08", "seed": 1, "fingerprint": "f00"}
+    document = train(few, **arguments, minimum_journeys=19)  # type: ignore[arg-type]
+    assert rests_on_few(document) == [
+        f"{what}: learned from 19 journeys; fewer than 50 say little, see the intervals"
+        for what in ("restart gap, initializer curve and phase weights", "closer curve")
+    ]
+    assert rests_on_few(train(few, **arguments)) == []  # type: ignore[arg-type]  # it learns nothing
+    one = learn(journeys_of_pauses([[1, 40]]), 1, minimum_journeys=1)
+    assert one.document["restart_gap_hours"] == 40
+    nothing = learn(journeys_of_pauses([[]]), 1, minimum_journeys=0)
+    assert nothing.parameters == SHIPPED
 
 
 def test_no_journeys_teach_nothing() -> None:
@@ -182,6 +202,24 @@ def test_the_file_says_where_it_comes_from_and_nothing_of_the_machine() -> None:
     assert "/" not in json.dumps({name: document[name] for name in ("provenance", "trained_on", "intervals")})
 
 
+def test_the_page_draws_what_was_learned_and_tells_how_credit_moves() -> None:
+    journeys = random_journeys(300, 1)
+    hostile = replace(journeys, channels=("Line\nbreak\x1b[31m", "x" * 200, *journeys.channels[2:]))
+    arguments = {"conv_type_id": "shop", "interval": "2023-08-29-2023-09-08", "seed": 1, "fingerprint": "f00"}
+    document = train(hostile, **arguments)  # type: ignore[arg-type]
+    page = render_page(document)
+    assert page == render_page(json.loads(json.dumps(document)))
+    assert page.endswith("of all credit changes its channel, net\n")
+    assert max(map(len, page.splitlines())) < 200
+    assert "\x1b" not in page
+    assert "Line break [31m " in page
+    assert page.count(" 1.0 |") == page.count(" 0.0 |") == 2
+    for of_channel in ("shipped", "trained"):
+        total = sum(orders[of_channel] for orders in document["orders_by_channel"].values())
+        assert total == pytest.approx(300, abs=1e-4)
+    assert "as shipped: all, because 0 journeys" in render_page(train(journeys_of_pauses([[]]), **arguments))  # type: ignore[arg-type]
+
+
 def test_a_file_without_journeys_has_no_span() -> None:
     nothing = replace(journeys_of_pauses([[]]), starts=np.zeros(1, np.int64), time=np.zeros(0, np.int64))
     nothing = replace(
@@ -190,3 +228,4 @@ def test_a_file_without_journeys_has_no_span() -> None:
     document = train(nothing, conv_type_id="shop", interval="2023-08-29-2023-08-30", seed=1, fingerprint="f00")
     assert document["trained_on"]["first_session"] is None
     assert document["trained_on"]["journeys"] == 0
+    assert "sessions none" in render_page(document)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.published import needs_published
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL = REPOSITORY.parent / "shared" / "real"
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = spec_from_file_location("trained_ihc", REPOSITORY / "benchmarks" / "trained_ihc.py")
+def load(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, REPOSITORY / "benchmarks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -25,13 +23,52 @@ def benchmark() -> ModuleType:
     return module
 
 
-@pytest.mark.skipif(not REAL.is_dir() and os.environ.get("CI") != "true", reason="the published journeys are not here")
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    return load("trained_ihc")
+
+
+@pytest.fixture(scope="module")
+def rules(benchmark: ModuleType) -> ModuleType:  # noqa: ARG001 - the rules import it
+    load("api_of_2020")
+    return load("training_rules")
+
+
+@needs_published
+def test_the_api_of_2020_is_reproduced_exactly(rules: ModuleType) -> None:
+    off = rules.check_of_2020(rules.SETS)
+    assert len(off) == 5
+    assert max(off.values()) < 1e-11
+
+
+@needs_published
+def test_the_rules_reach_on_half_of_the_journeys_what_they_do_not_on_all(rules: ModuleType) -> None:
+    half, every = (rules.curve_rules(name).set_index("rule") for name in ("journeys.csv", "whole_journeys.csv"))
+    curves = half["mean error"].drop("A as fitted to answers")
+    assert curves.idxmin() == "today's (chosen)"
+    assert curves.min() <= 0.0015
+    chosen = every.loc["today's (chosen)"]
+    assert chosen["gap"] == pytest.approx(51.78, abs=0.01)  # the vendor's is 52.70
+    assert 0.003 < chosen["mean error"] < every.loc["initializer: straight line (2020; ours until now)", "mean error"]
+
+
+@needs_published
+def test_no_rule_for_channel_weights_beats_weights_of_1(rules: ModuleType) -> None:
+    weights = rules.weight_rules().set_index("rule")
+    alike = weights.loc["all weights 1 (chosen)"]
+    others = weights.drop(["all weights 1 (chosen)", "A's own weights"])
+    judged = ["from A", "from the second", "mean cell"]
+    assert not (others[judged] < alike[judged]).all(axis=1).any()  # none beats it on all three
+    assert weights.loc["A's own weights", "largest cell"] < 0.0015
+
+
+@needs_published
 def test_trained_on_the_published_journeys_it_is_close_to_the_published_answers(benchmark: ModuleType) -> None:
     _, learned = benchmark.train_on_published()
     assert not learned.fallbacks
     assert learned.counts["journeys"] == 985
     error = benchmark.errors(learned)
-    assert error["all trained"].mean <= 0.003
+    assert error["all trained"].mean <= 0.0015
     assert error["all shipped (fitted to these answers)"].mean <= 0.0001
     assert error["linear credit"].mean > 0.15
 

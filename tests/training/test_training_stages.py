@@ -74,6 +74,8 @@ def test_its_paths_are_printed(trained: Workplace) -> None:
     printed = (trained.folder / "printed.txt").read_text(encoding="utf-8")
     names = ("training_set.csv", "training_set.json", "held_out.csv", "statistics.json")
     assert all(f"/{INTERVAL}/{name}\n" in printed for name in names)
+    assert "ihc of the training journeys by channel, in orders\nchannel " in printed
+    assert "/models/shop.txt\n" in printed
     assert "/models/shop.json\nuse it with CONV_TYPE_ID=shop\n" in printed
 
 
@@ -92,6 +94,7 @@ def test_the_same_input_gives_the_same_bytes(trained: Workplace, tmp_path: Path)
     made = contents(again.files)
     assert made.items() <= contents(trained.files).items()
     assert {f"training/{INTERVAL}/training_set.csv", "models/shop.json", "models/shop.json.stamp"} < made.keys()
+    assert "initializer: membership by hours since the previous session" in made["models/shop.txt"].decode()
 
 
 def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> None:
@@ -101,6 +104,25 @@ def test_another_seed_draws_another_training_set_and_model(place: Workplace) -> 
     assert outcome.kinds_built == {"TrainingSet", "TrainedModel"}
     assert model.read_bytes() != before[0]
     assert drawn.read_bytes() != before[1]
+
+
+def test_channels_weigh_alike_unless_their_weights_are_asked_for(place: Workplace) -> None:
+    def weights() -> set[float]:
+        model = json.loads((place.files / "models" / "shop.json").read_bytes())
+        return {weight for of_channel in model["channel_weights"].values() for weight in of_channel.values()}
+
+    assert weights() == {1}
+    assert train(place, "shop", "--training-channel-weights", "learned").succeeded().kinds_built == {"TrainedModel"}
+    assert len(weights()) > 10
+    assert "channel weights: learned by a rule" in (place.files / "models" / "shop.txt").read_text()
+
+
+def test_a_page_that_was_edited_is_made_anew(place: Workplace) -> None:
+    page = place.files / "models" / "shop.txt"
+    before = page.read_bytes()
+    page.write_text("edited", encoding="utf-8")
+    assert train(place, "shop").succeeded().kinds_built == {"TrainedModel"}
+    assert page.read_bytes() == before
 
 
 def test_limits_hold(place: Workplace) -> None:
@@ -132,6 +154,11 @@ def test_a_set_that_is_too_small_teaches_nothing_and_says_so(place: Workplace) -
     model = json.loads((place.files / "models" / "small.json").read_bytes())
     assert model["restart_gap_hours"] == 52.7
     assert "50 are needed" in model["fallbacks"]["all"]
+    assert model["rules"] == {"minimum_journeys": 50, "channel_weights": "as shipped"}
+    outcome = train(place, "small", "--training-journeys", "30", "--training-minimum-journeys", "19").succeeded()
+    assert "fewer than 50 say little, see the intervals" in outcome.log
+    model = json.loads((place.files / "models" / "small.json").read_bytes())
+    assert model["restart_gap_hours"] != 52.7
 
 
 def test_the_shipped_parameters_are_not_to_be_trained(place: Workplace) -> None:
@@ -146,7 +173,9 @@ def test_a_report_with_an_untrained_conversion_type_says_what_to_do(place: Workp
     assert "no trained parameters for the conversion type 'none'; train them (task TrainedModel)" in outcome.errors[0]
 
 
-@pytest.mark.parametrize("conv_type_id", ["default", "", "../x", "/x", ".x", "a b", "x" * 101])
+@pytest.mark.parametrize(
+    "conv_type_id", ["default", "reference-a", "reference-b", "", "../x", "/x", ".x", "a b", "x" * 101]
+)
 def test_a_conversion_type_names_a_file_in_its_folder(conv_type_id: str, tmp_path: Path) -> None:
     files = LocalFiles(tmp_path)
     assert str(trained_parameters(files, "shop-2.b_1")) == str(tmp_path / "models" / "shop-2.b_1.json")

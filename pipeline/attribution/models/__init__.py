@@ -10,7 +10,7 @@ from pipeline.attribution.models.embedded import EmbeddedModel
 from pipeline.attribution.models.excluding import excluding
 from pipeline.attribution.models.first_touch import first_touch
 from pipeline.attribution.models.ihc import ihc_credit
-from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS, IhcParameters
+from pipeline.attribution.models.ihc_parameters import SHIPPED_PARAMETERS, IhcParameters
 from pipeline.attribution.models.last_non_direct import last_non_direct
 from pipeline.attribution.models.last_touch import last_touch
 from pipeline.attribution.models.linear import linear
@@ -34,6 +34,7 @@ __all__ = [
     "IHC_LOCAL",
     "EmbeddedModel",
     "ihc_parameters",
+    "is_reference",
     "load_model",
     "trained_parameters",
 ]
@@ -92,15 +93,24 @@ def load_model(
     return EmbeddedModel(excluding(excluded, model.credit), {**model.fingerprint, "excluding": excluded})
 
 
+def is_reference(conv_type_id: str) -> bool:
+    """Whether the name is reserved for parameters that are shipped beside the default ones.
+
+    >>> [is_reference(name) for name in ("reference-a", "reference-b", "default", "shop")]
+    [True, True, False, False]
+    """
+    return conv_type_id in SHIPPED_PARAMETERS and conv_type_id != DEFAULT_CONV_TYPE
+
+
 def trained_parameters(files: Files, conv_type_id: str) -> JsonTarget:
     """`<DATA_DIR>/models/<conv_type_id>.json`, where the trained parameters of a conversion type are.
 
-    Raises `ModelError` for one that cannot name a file, and for the one that stands for the shipped parameters.
+    Raises `ModelError` for one that cannot name a file, and for those that stand for shipped parameters.
     """
-    if conv_type_id == DEFAULT_CONV_TYPE or not re.fullmatch(r"\w[\w.-]{0,99}", conv_type_id):
+    if conv_type_id in SHIPPED_PARAMETERS or not re.fullmatch(r"\w[\w.-]{0,99}", conv_type_id):
         raise ModelError(
             f"the conversion type {conv_type_id!r} cannot have trained parameters; set CONV_TYPE_ID (--conv-type-id) "
-            f"to a name of letters, digits, '_', '-' and '.' other than {DEFAULT_CONV_TYPE!r}"
+            f"to a name of letters, digits, '_', '-' and '.' other than {', '.join(map(repr, SHIPPED_PARAMETERS))}"
         )
     return JsonTarget(files, f"models/{conv_type_id}.json")
 
@@ -110,8 +120,8 @@ def ihc_parameters(conv_type_id: str, files: Files | None = None) -> IhcParamete
 
     Raises `ModelError` if there are none, or if they are not as `TrainedModel` wrote them.
     """
-    if conv_type_id == DEFAULT_CONV_TYPE:
-        return IhcParameters.load(DEFAULT_PARAMETERS)
+    if conv_type_id in SHIPPED_PARAMETERS:
+        return IhcParameters.load(SHIPPED_PARAMETERS[conv_type_id])
     target = trained_parameters(files, conv_type_id) if files else None
     if target is None or not target.exists():
         raise ModelError(

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 DEFAULT_PARAMETERS = Path(__file__).with_name("ihc_default.json")
+SHIPPED_PARAMETERS = {
+    "default": DEFAULT_PARAMETERS,
+    "reference-a": DEFAULT_PARAMETERS,
+    "reference-b": Path(__file__).with_name("ihc_reference_b.json"),
+}
+"""By conversion type the parameters that come with the program; no trained ones take their names."""
 
 LARGEST_FIGURE = 1e6
 """The largest number of hours, and the largest weight: no product or sum of them overflows."""

@@ -9,8 +9,10 @@ For each phase that is named:
 - in proportion to their shares, or equally where these are all 0;
 - and keeps its share where there is no such session.
 
-`ihc` follows from the phases with the weights it always has. For example, direct visits that close a journey hand that
-to what came before:
+`ihc` follows from the phases with the weights it always has. The vendor's one published example (`any_session`, a
+channel that gives each phase away) is reproduced to its four decimals; what the API does where receivers have no share,
+or where there is none, is not known. A label that no session has gives nothing away. For example, direct visits that
+close a journey hand that to what came before:
 
     {"closer": {"direction": "earlier_sessions_only", "receive_threshold": 0.1,
                 "redistribution_channel_labels": ["Direct"]}}

@@ -35,7 +35,7 @@ def test_what_is_shipped() -> None:
     shipped = IhcParameters.load(DEFAULT_PARAMETERS)
     assert shipped.restart_gap_hours == 52.7
     assert shipped.phase_weights == (0.323, 0.374, 0.303)
-    assert shipped.channel_weights["Direct Traffic"] == (0.61, 0.99, 1.28)
+    assert shipped.channel_weights["Direct Traffic"] == (0.6075, 0.9837, 1.28)
     assert len(shipped.channel_weights) == 13
     assert "not the vendor's code" in content()["provenance"]
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import pytest
 from journey_cases import Session, arrays
+from numpy.typing import NDArray
+from support.published import needs_published, rows
 
 from pipeline.attribution.models import load_model
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "real"
+pytestmark = needs_published
 
-pytestmark = pytest.mark.skipif(
-    not REAL.is_dir() and os.environ.get("CI") != "true", reason="the published answers are not here"
-)
+NAMES = ("initializer", "holder", "closer", "ihc")
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    with (REAL / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_it_agrees_with_the_published_answers() -> None:
-    sessions = {(row["conversion_id"], row["session_id"]): row for row in rows("journeys.csv")}
+def error_of_sessions(folder: str, conv_type_id: str) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """The error of each phase for each session of journeys of several sessions; journeys and sessions in all."""
+    sessions = {(row["conversion_id"], row["session_id"]): row for row in rows(f"{folder}journeys.csv")}
     order = {key: place for place, key in enumerate(sessions)}
 
     def sent(answer: dict[str, str]) -> tuple[int, str, str, int]:
@@ -36,7 +29,7 @@ def test_it_agrees_with_the_published_answers() -> None:
         place = order[answer["conversion_id"], answer["session_id"]]
         return int(answer["request"]), answer["conversion_id"], session["timestamp"], place
 
-    answers = sorted(rows("responses.csv"), key=sent)
+    answers = sorted(rows(f"{folder}responses.csv"), key=sent)
     journeys = [
         [
             Session(
@@ -50,15 +43,28 @@ def test_it_agrees_with_the_published_answers() -> None:
         for _, journey in groupby(answers, key=lambda answer: sent(answer)[:2])
     ]
     table = arrays(journeys)
-    credit = load_model("ihc-local", "default").credit(table)
+    credit = load_model("ihc-local", conv_type_id).credit(table)
     computed = np.column_stack([credit.initializer, credit.holder, credit.closer, credit.ihc])
-    names = ("initializer", "holder", "closer", "ihc")
-    published = np.array([[float(answer[name]) for name in names] for answer in answers])
+    published = np.array([[float(answer[name]) for name in NAMES] for answer in answers])
     several = np.repeat(table.lengths > 1, table.lengths)
 
-    assert (len(journeys), len(answers), several.sum()) == (1525, 1920, 645)
     assert (computed[~several] == [1, 0, 1, 1]).all()
     assert (published[~several] == [1, 0, 1, 1]).all()
-    error = np.abs(computed - published)[several]
+    return np.abs(computed - published)[several], (len(journeys), len(answers))
+
+
+@pytest.mark.parametrize("conv_type_id", ["default", "reference-a"])
+def test_it_agrees_with_the_published_answers(conv_type_id: str) -> None:
+    error, counts = error_of_sessions("", conv_type_id)
+    assert (counts, len(error)) == ((1525, 1920), 645)
     assert error[:, 3].mean() <= 0.0001
     assert error[:, 3].max() <= 0.001
+
+
+def test_reference_b_agrees_with_the_answers_of_another_training() -> None:
+    error, _ = error_of_sessions("run_b/", "reference-b")
+    assert len(error) > 500
+    assert error[:, 3].mean() <= 0.0001
+    assert error[:, 3].max() <= 0.002
+    of_a, _ = error_of_sessions("run_b/", "reference-a")
+    assert of_a[:, 3].mean() > 0.05

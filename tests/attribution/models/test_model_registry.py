@@ -72,6 +72,11 @@ def test_a_conversion_type_without_parameters_is_told_what_to_do() -> None:
     )
 
 
+def test_reference_types_are_shipped_and_a_is_the_default() -> None:
+    default, a, b = (load_model("ihc-local", name).fingerprint for name in ("default", "reference-a", "reference-b"))
+    assert default == a != b
+
+
 def test_the_conversion_type_is_nothing_to_the_comparison_models() -> None:
     assert load_model("linear", "shop").fingerprint == load_model("linear", "default").fingerprint
 

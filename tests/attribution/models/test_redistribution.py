@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.published import needs_published, rows
 
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
 from pipeline.attribution.models.redistribution import Direction, PhaseRedistribution, Redistribution, redistribute
@@ -112,6 +113,22 @@ def test_ihc_follows_the_phases_with_their_weights() -> None:
     result = redistribute(credit, journey(["Email", "Direct"]), rule, WEIGHTS)
     assert result.holder.tolist() == [1, 0]
     assert result.ihc.tolist() == pytest.approx([0.3 + 0.4 + 0.06, 0.24])
+
+
+@needs_published
+def test_the_example_of_the_vendor_to_its_four_decimals() -> None:
+    sessions = rows("redistribution_example.csv")
+
+    def phase(name: str) -> list[float]:
+        return [float(each[name]) for each in sessions]
+
+    names = ("initializer", "holder", "closer", "ihc")
+    before = Credit(*(np.array(phase(name)) for name in names))
+    rule = PhaseRedistribution("any_session", 0.0, ("Direct", "Not there"))
+    labels = [each["channel_label"] for each in sessions]
+    after = redistribute(before, journey(labels), Redistribution(rule, rule, rule), (0.331, 0.378, 0.291))
+    found = [after.initializer, after.holder, after.closer, after.ihc]
+    assert [each.round(4).tolist() for each in found] == [phase(f"{name}_redist") for name in names]
 
 
 def test_a_journey_that_the_weights_leave_without_credit_keeps_what_it_has() -> None:
