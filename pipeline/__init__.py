@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.command import is_pipeline_command, names_task_of_module
 
 if TYPE_CHECKING:
+    from pipeline.attribution.fit_tasks import ModelFit
     from pipeline.attribution.tasks import Attribution, AttributionPlan
     from pipeline.comparison.tasks import ModelComparison
     from pipeline.explaining.tasks import ExplainConversion
+    from pipeline.journeys.path_tasks import UserPaths
     from pipeline.journeys.tasks import Journeys
     from pipeline.reporting.tasks import (
         ChannelCredit,
@@ -42,6 +44,7 @@ __all__ = [
     "InitDatabase",
     "Journeys",
     "ModelComparison",
+    "ModelFit",
     "Report",
     "Restate",
     "Sessions",
@@ -49,6 +52,7 @@ __all__ = [
     "StoredAttribution",
     "TrainedModel",
     "TrainingSet",
+    "UserPaths",
 ]
 
 _MODULES = {
@@ -64,6 +68,8 @@ _MODULES = {
     "pipeline.explaining.tasks": ["ExplainConversion"],
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
     "pipeline.attribution.tasks": ["AttributionPlan", "Attribution"],
+    "pipeline.attribution.fit_tasks": ["ModelFit"],
+    "pipeline.journeys.path_tasks": ["UserPaths"],
     "pipeline.journeys.tasks": ["Journeys"],
     "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "SourceFindings"],
 }

@@ -9,9 +9,10 @@ from typing import Any
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.models import trained_parameters
+from pipeline.attribution.fit_tasks import ModelFit, told
+from pipeline.attribution.models import FITTED_MODELS, named_fit, trained_parameters
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.errors import StageError
+from pipeline.errors import ModelError, StageError
 from pipeline.goals import with_goal
 from pipeline.journeys.tasks import Journeys, JourneySettings
 from pipeline.parameters import setting
@@ -113,9 +114,16 @@ class TrainingSet(TrainingSettings):
 
 
 class TrainedModel(TrainingSettings):
-    """Parameters of `ihc-local` learned from a training set, which the setting `conv_type_id` then selects."""
+    """What a model has learned, under a name that the setting `conv_type_id` then selects.
+
+    Of `markov` and `shapley` that is their fit to the paths of the interval; with any other model the parameters of
+    `ihc-local`, learned from a training set.
+    """
 
     conv_type_id = setting("conv_type_id")
+    model = setting("model")
+    markov_order = setting("markov_order")
+    excluded_channels = setting("excluded_channels")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` for a conversion type that cannot have trained parameters."""
@@ -123,15 +131,22 @@ class TrainedModel(TrainingSettings):
         _ = self.output()
 
     def requires(self) -> list[Stage]:
-        """The training set."""
-        return [self.clone(TrainingSet)]
+        """The training set, or the fit to the interval."""
+        return [self.clone(ModelFit if self.is_fit else TrainingSet)]
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the model is one that is fitted to paths."""
+        return self.model in FITTED_MODELS
 
     def parts(self) -> Sequence[Part]:
         """One file."""
         return [self.conv_type_id]
 
     def target(self, part: Part) -> JsonTarget:
-        """`<DATA_DIR>/models/<conv_type_id>.json`. Raises `ModelError` for a conversion type that cannot be one."""
+        """`<DATA_DIR>/models/[<fitted model>/]<conv_type_id>.json`. Raises `ModelError` for one that cannot be one."""
+        if self.is_fit:
+            return named_fit(self.files, self.model, str(part))
         return trained_parameters(self.files, str(part))
 
     def output(self) -> JsonTarget:
@@ -141,23 +156,36 @@ class TrainedModel(TrainingSettings):
     @property
     def lock_name(self) -> str:
         """One run a conversion type."""
-        return f"TrainedModel-{self.conv_type_id}"
+        return "-".join(["TrainedModel", *([self.model] if self.is_fit else []), self.conv_type_id])
 
     def settings(self) -> Mapping[str, Any]:
         """What the resamples are drawn by, and what the file says of its origin."""
+        if self.is_fit:
+            return {}
         return {"seed": self.training_seed, "interval": str(self.date_interval)}
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The journeys of the training set."""
+        """The journeys of the training set, or the fit."""
+        if self.is_fit:
+            return {self.conv_type_id: [*self.clone(ModelFit).contents().values()]}
         return {self.conv_type_id: self.clone(TrainingSet).contents()[JOURNEYS]}
 
     def run_once(self) -> None:
         """Make the file, print its path and how it is used."""
         super().run_once()
-        sys.stdout.write(f"{self.output()}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
+        of_model = f"ATTRIBUTION_MODEL={self.model} " if self.is_fit else ""
+        sys.stdout.write(f"{self.output()}\nuse it with {of_model}CONV_TYPE_ID={self.conv_type_id}\n")
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Learn the parameters and write them."""
+        """Learn the parameters, or take the fit, and write them. Raises `ModelError` for a fit to no conversion."""
+        if self.is_fit:
+            fit = self.clone(ModelFit).target(str(self.date_interval)).read()
+            if not fit["conversions"]:
+                raise ModelError(
+                    f"{self.model} cannot be fitted to {self.date_interval}: no journey led to a conversion"
+                )
+            self.output().write(fit, stale[self.conv_type_id])
+            return f"{self.model} fitted to {told(fit)}"
         from pipeline.training.document import train
 
         document = train(
