@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.attribution.fit_tasks import ModelFit, told
 from pipeline.attribution.models import FITTED_MODELS, named_fit, trained_parameters
 from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.errors import ModelError, StageError
+from pipeline.errors import StageError
 from pipeline.goals import with_goal
 from pipeline.journeys.tasks import Journeys, JourneySettings
 from pipeline.parameters import setting
@@ -177,11 +177,11 @@ class TrainedModel(TrainingSettings):
         sys.stdout.write(f"{self.output()}\nuse it with {of_model}CONV_TYPE_ID={self.conv_type_id}\n")
 
     def make(self, stale: Mapping[Part, str]) -> str:
-        """Learn the parameters, or take the fit, and write them. Raises `ModelError` for a fit to no conversion."""
+        """Learn the parameters, or take the fit, and write them. Raises `StageError` for a fit to no conversion."""
         if self.is_fit:
             fit = self.clone(ModelFit).target(str(self.date_interval)).read()
             if not fit["conversions"]:
-                raise ModelError(
+                raise StageError(
                     f"{self.model} cannot be fitted to {self.date_interval}: no journey led to a conversion"
                 )
             self.output().write(fit, stale[self.conv_type_id])

@@ -19,7 +19,7 @@ from support.running import LOCAL, Workplace
 from support.servers import Api, sandbox
 
 import pipeline
-from pipeline.attribution.models import IHC_API, IHC_LOCAL, trained_parameters
+from pipeline.attribution.models import IHC_API, IHC_LOCAL, named_fit, trained_parameters
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.ihc_api.answers import AnswerStore
 from pipeline.parameters import SettingParameter
@@ -171,7 +171,17 @@ TASKS = {
         others=("date_interval", "models", "refresh", "trial"),
     ),
     "TrainingSet": Tried({**JOURNEYS, **TRAINING, **RUNNING}, {**NO_AMOUNTS, **NO_TABLES}),
-    "TrainedModel": Tried({**JOURNEYS, **TRAINING, **RUNNING, "conv_type_id": "other"}, {**NO_AMOUNTS, **NO_TABLES}),
+    "TrainedModel": Tried(
+        {
+            **JOURNEYS,
+            **TRAINING,
+            **RUNNING,
+            "conv_type_id": "other",
+            "model": "shapley",
+            **{name: MODELS[name] for name in ("excluded_channels", "markov_order")},
+        },
+        {**NO_AMOUNTS, **NO_TABLES, "excluded_channels": "ihc-local excludes none"},
+    ),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
         {
@@ -183,7 +193,13 @@ TASKS = {
     ),
     "ExplainConversion": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
-        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT, **NO_TABLES, "goal": "the conversion is of the goal"},
+        {
+            **NO_BAD_ROWS,
+            **NO_MATTER_OF_CREDIT,
+            **NO_TABLES,
+            "goal": "the conversion is of the goal",
+            "markov_order": "it explains what rests on a fit with a name, which has its own order",
+        },
         arguments=(),
         others=("conv_id", "full", "refresh", "trial"),
     ),
@@ -226,7 +242,10 @@ def environment_of(task: str, name: str, api: Api) -> dict[str, str]:
     """The environment of a case, without the variable that is tried."""
     model = IHC_API if task == "AttributionPlan" else READ_BY.get(name, "linear")
     asking = {"API_URL": api.url, "IHC_API_KEY": KEY}
-    return {"ATTRIBUTION_MODEL": model, "CONV_TYPE_ID": "own" if task == "TrainedModel" else "default", **asking}
+    conv_type_id = "own" if task == "TrainedModel" else "default"
+    if model == "markov":  # which a report fits to its interval, in a trial; a conversion alone has no interval
+        asking["STORE"], conv_type_id = "false", "fit" if task == "ExplainConversion" else conv_type_id
+    return {"ATTRIBUTION_MODEL": model, "CONV_TYPE_ID": conv_type_id, **asking}
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +308,7 @@ def before(tmp_path_factory: pytest.TempPathFactory, shop_database: Path, api: A
     parameters = json.loads(DEFAULT_PARAMETERS.read_bytes())
     parameters["phase_weights"] = {"initializer": 0.6, "holder": 0.2, "closer": 0.2}
     trained_parameters(LocalFiles(place.files), "shop").write(parameters, "")
+    named_fit(LocalFiles(place.files), "markov", "fit").write({"channels": {"Referral": {"strength": 1.0}}}, "")
     (place.folder / "redistribution.json").write_text(json.dumps(REDISTRIBUTION), encoding="utf-8")
     (place.folder / "channels.csv").write_text("channel_name,group,kind\nReferral,Partners,organic\n", encoding="utf-8")
     (place.folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
@@ -348,7 +368,7 @@ def told(task: str, left: Left) -> tuple[dict[str, bytes], Rows, str]:
     files, tables, printed = left
     own = {
         name: re.sub(rb'"fingerprint": "\w+"', b"", content)
-        for name, content in files.items()
+        for name, content in ((re.sub(r"^trials/[^/]+/", "", path), content) for path, content in files.items())
         if name.startswith(OWN_FOLDERS[task]) and not name.endswith(".stamp")
     }
     return own, tables["channel_reporting"], printed
