@@ -1,9 +1,9 @@
 """Removal effects, which are solved here, beside those that ChannelAttribution simulates, null paths included.
 
-`python benchmarks/simulated_markov.py` prints the table, and ends with 1 where a difference is of more than three standard
-errors. The other library is installed into a throw-away environment with pip. An effect that it simulates is the share of
-its simulated conversions that met the channel; the table's standard errors are those of such a share. Its seeds do not
-make independent repetitions, from which an error could be estimated: many give the very same figures.
+`python benchmarks/simulated_markov.py` prints the table, and ends with 1 where a difference is of more than three
+standard errors. The other library is installed into a throw-away environment with pip. An effect that it simulates is
+the share of its simulated conversions that met the channel; the table's standard errors are those of such a share. Its
+seeds do not make independent repetitions, from which an error could be estimated: many give the very same figures.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ import ChannelAttribution as other
 paths, order, simulated, folds = json.load(open(sys.argv[1])), *map(int, sys.argv[2:])
 table = pd.DataFrame(paths, columns=["path", "orders", "nothing"])
 found = other.markov_model(
-    table, "path", "orders", var_null="nothing", order=order, out_more=True, seed=1, max_step=1000, nsim_start=simulated,
-    conv_par=1, nfold=folds, verbose=False, flg_pro=False,
+    table, "path", "orders", var_null="nothing", order=order, out_more=True, seed=1, max_step=1000,
+    nsim_start=simulated, conv_par=1, nfold=folds, verbose=False, flg_pro=False,
 )
 effects = found["removal_effects"] if isinstance(found, dict) else found[2]
 print("\\n" + json.dumps(dict(zip(effects.iloc[:, 0], effects.iloc[:, 1]))))
@@ -75,9 +75,7 @@ def main() -> int:
         if installed.returncode:
             print(f"not compared, pip cannot install {PACKAGES[0]}: {last_line(installed.stderr)}")
             return 1
-        written = [
-            (" > ".join(paths.channels[code] for code in path), orders, nothing) for path, orders, nothing in rows
-        ]
+        written = [(" > ".join(paths.channels[code] for code in path), *counts) for path, *counts in rows]
         (folder / "paths.json").write_text(json.dumps(written), encoding="utf-8")
         for order in ORDERS:
             asked = [folder / "paths.json", str(order), str(SIMULATED), str(FOLDS)]
