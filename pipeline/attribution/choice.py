@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.attribution.models import (
+    CUSTOM,
     DEFAULT_CONV_TYPE,
     FITTED_MODELS,
     IHC_API,
@@ -121,8 +122,9 @@ class ModelChoice:
         if self.conv_type_id != DEFAULT_CONV_TYPE:
             folder = f"models/{self.name}" if self.name in FITTED_MODELS else "models"
             versions += [self.files.version(f"{folder}/{self.conv_type_id}.json{suffix}") for suffix in ("", ".stamp")]
-        if self.redistribution_file:
-            path = Path(self.redistribution_file).absolute()
+        of_custom = self.options.custom_model if self.name == CUSTOM else None
+        for file in filter(None, (self.redistribution_file, of_custom)):
+            path = Path(file).absolute()
             versions.append(LocalFiles(path.parent).version(path.name))
         return tuple(versions)
 

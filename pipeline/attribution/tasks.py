@@ -71,6 +71,7 @@ class CreditOptions(JourneyOptions):
     position_last = setting("position_last")
     half_life_hours = setting("half_life_hours")
     markov_order = setting("markov_order")
+    custom_model = setting("custom_model")
     max_customer_journeys = setting("max_customer_journeys")
     concurrency = setting("concurrency")
     requests_per_second = setting("requests_per_second")

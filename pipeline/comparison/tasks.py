@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.attribution.by_type import attribute_by_type
 from pipeline.attribution.fit_tasks import ModelFit
-from pipeline.attribution.models import EMBEDDED_MODELS, FITTED_MODELS, IHC_API, INTERVAL_FIT, load_model
+from pipeline.attribution.models import CUSTOM, EMBEDDED_MODELS, FITTED_MODELS, IHC_API, INTERVAL_FIT, load_model
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
 from pipeline.errors import ModelError
@@ -114,7 +114,7 @@ class ModelsParameter(luigi.Parameter):
         if not models:
             raise ModelError(f"--models names no model; known are {', '.join([*EMBEDDED_MODELS, IHC_API])}")
         for name in models:
-            if name != IHC_API:
+            if name not in (IHC_API, CUSTOM):
                 load_model(name, "default")
         return models
 

@@ -73,6 +73,7 @@ JOURNEYS = {
 }
 MODELS = {
     "conv_type_id": "shop",
+    "custom_model": "custom.toml",
     "direct_channels": "Performance Max",
     "excluded_channels": "Referral",
     "goal_types": "purchase=shop",
@@ -118,6 +119,7 @@ ASKING = {
 
 READ_BY = {
     "conv_type_id": IHC_LOCAL,
+    "custom_model": "custom",
     "direct_channels": "last-non-direct",
     "goal_types": IHC_LOCAL,
     "half_life_hours": "time-decay",
@@ -245,6 +247,8 @@ def environment_of(task: str, name: str, api: Api) -> dict[str, str]:
     conv_type_id = "own" if task == "TrainedModel" else "default"
     if model == "markov":  # which a report fits to its interval, in a trial; a conversion alone has no interval
         asking["STORE"], conv_type_id = "false", "fit" if task == "ExplainConversion" else conv_type_id
+    if model == "custom":
+        asking["CUSTOM_MODEL"] = "own.toml"
     return {"ATTRIBUTION_MODEL": model, "CONV_TYPE_ID": conv_type_id, **asking}
 
 
@@ -308,6 +312,8 @@ def before(tmp_path_factory: pytest.TempPathFactory, shop_database: Path, api: A
     parameters = json.loads(DEFAULT_PARAMETERS.read_bytes())
     parameters["phase_weights"] = {"initializer": 0.6, "holder": 0.2, "closer": 0.2}
     trained_parameters(LocalFiles(place.files), "shop").write(parameters, "")
+    (place.folder / "custom.toml").write_text("[positions]\nfirst = 3\n", encoding="utf-8")
+    (place.folder / "own.toml").write_text("[positions]\nlast = 3\n", encoding="utf-8")
     named_fit(LocalFiles(place.files), "markov", "fit").write({"channels": {"Referral": {"strength": 1.0}}}, "")
     (place.folder / "redistribution.json").write_text(json.dumps(REDISTRIBUTION), encoding="utf-8")
     (place.folder / "channels.csv").write_text("channel_name,group,kind\nReferral,Partners,organic\n", encoding="utf-8")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.attribution.models.custom import Rule, custom
 from pipeline.attribution.models.embedded import EmbeddedModel
 from pipeline.attribution.models.excluding import excluding
 from pipeline.attribution.models.first_touch import first_touch
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from targets.files import Files
 
 __all__ = [
+    "CUSTOM",
     "EMBEDDED_MODELS",
     "FITTED_MODELS",
     "IHC_API",
@@ -69,6 +72,10 @@ _COMPARISON_MODELS: dict[str, tuple[int, Callable[..., Credit], Callable[[ModelO
     "shapley": (2, shapley, lambda _: {}),
 }
 
+CUSTOM = "custom"
+CUSTOM_VERSION = 1
+"""The model whose rule is a file of the user's; it is compared where it is asked for."""
+
 EMBEDDED_MODELS: tuple[str, ...] = (IHC_LOCAL, *_COMPARISON_MODELS)
 
 
@@ -86,8 +93,13 @@ def load_model(
     if name == IHC_LOCAL:
         parameters = ihc_parameters(conv_type_id, files)
         return EmbeddedModel.of(IHC_LOCAL, IHC_LOCAL_VERSION, ihc_credit, {"parameters": parameters})
+    if name == CUSTOM:
+        if options.custom_model is None:
+            raise ModelError("custom needs a rule: set CUSTOM_MODEL (--custom-model) to its TOML file")
+        rule = Rule.load(Path(options.custom_model))
+        return _without_excluded(EmbeddedModel.of(CUSTOM, CUSTOM_VERSION, custom, {"rule": rule}), options)
     if name not in _COMPARISON_MODELS:
-        known = [*EMBEDDED_MODELS, IHC_API]
+        known = [*EMBEDDED_MODELS, CUSTOM, IHC_API]
         near = difflib.get_close_matches(name, known, 1, 0.4)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ModelError(f"unknown model {name!r}; {hint}Known are {', '.join(known)}")
