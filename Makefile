@@ -18,7 +18,7 @@ FAST := -m "not slow" -n 2 $(addprefix --ignore tests/,end_to_end command notebo
 ROOMS := -m "not slow" -n 2 pipeline targets $(addprefix tests/,targets source journeys attribution ihc_sandbox test_stage.py)
 SOURCES       := setup.py pyproject.toml bin/new-environment
 
-.PHONY: report test lint types unit fast rooms coverage versions newest lowest campaign wheel lock golden bench notebook luigid clean
+.PHONY: report test lint types unit fast rooms coverage versions newest lowest campaign wheel lock golden bench truth notebook luigid clean
 
 report: $(INSTALLED)  ## the report of data/challenge.db, or else of a generated data/sample.db
 	@$(RUN) sh bin/report
@@ -71,6 +71,10 @@ golden: $(INSTALLED_DEV)  ## tests/stage_contents.json anew, after the versions 
 
 bench: $(INSTALLED_DEV)  ## every performance figure that the README quotes
 	$(RUN) python benchmarks/bench.py
+
+truth: $(INSTALLED_DEV)  ## how far each model is from what channels truly caused, and the chart of docs/models.md
+	$(RUN) python benchmarks/truth.py --chart docs/truth.svg
+	$(RUN) python benchmarks/simulated_markov.py
 
 notebook: $(INSTALLED_DEV)  ## notebooks/training.ipynb, built from its text form and run on the source of `make report`
 	$(RUN) sh bin/report notebook

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.command import is_pipeline_command, names_task_of_module
 
 if TYPE_CHECKING:
+    from pipeline.attribution.fit_tasks import ModelFit
     from pipeline.attribution.plan_tasks import AttributionPlan
     from pipeline.attribution.tasks import Attribution
     from pipeline.comparison.tasks import ModelComparison
     from pipeline.explaining.tasks import ExplainConversion
+    from pipeline.journeys.path_tasks import UserPaths
     from pipeline.journeys.tasks import Journeys
     from pipeline.reporting.tasks import (
         ChannelCredit,
@@ -43,6 +45,7 @@ __all__ = [
     "InitDatabase",
     "Journeys",
     "ModelComparison",
+    "ModelFit",
     "Report",
     "Restate",
     "Sessions",
@@ -50,6 +53,7 @@ __all__ = [
     "StoredAttribution",
     "TrainedModel",
     "TrainingSet",
+    "UserPaths",
 ]
 
 _MODULES = {
@@ -66,6 +70,8 @@ _MODULES = {
     "pipeline.training.tasks": ["TrainingSet", "TrainedModel"],
     "pipeline.attribution.plan_tasks": ["AttributionPlan"],
     "pipeline.attribution.tasks": ["Attribution"],
+    "pipeline.attribution.fit_tasks": ["ModelFit"],
+    "pipeline.journeys.path_tasks": ["UserPaths"],
     "pipeline.journeys.tasks": ["Journeys"],
     "pipeline.source.tasks": ["InitDatabase", "Sessions", "Conversions", "ChannelCosts", "SourceFindings"],
 }

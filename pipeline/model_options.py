@@ -47,6 +47,7 @@ class ModelOptions:
         position_last: position-based: the share of the last session.
         half_life_hours: time-decay: the hours in which credit halves.
         markov_order: markov: the sessions that a state of the chain remembers.
+        custom_model: custom: the TOML file of its rule.
 
     """
 
@@ -56,3 +57,4 @@ class ModelOptions:
     position_last: float = 0.4
     half_life_hours: float = 168.0
     markov_order: int = 1
+    custom_model: str | None = None

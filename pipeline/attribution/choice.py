@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.attribution.models import (
+    CUSTOM,
     DEFAULT_CONV_TYPE,
+    FITTED_MODELS,
     IHC_API,
     IHC_LOCAL,
+    INTERVAL_FIT,
     EmbeddedModel,
+    fitted_model,
     ihc_parameters,
     is_reference,
     load_model,
+    named_fit,
 )
 from pipeline.attribution.models.ihc_parameters import IhcParameters
 from pipeline.attribution.models.journeys import Credit, JourneyArrays
@@ -32,7 +38,8 @@ class ModelChoice:
     Attributes:
         goal_types: of the IHC models, pairs of a goal and its conversion type, where that is another one.
         redistribution_file: of the IHC models; the other models have none.
-        files: the data directory, which holds trained parameters.
+        files: the data directory, which holds trained parameters and named fits.
+        fit: of a model that is fitted to the interval, the text of that fit, once there is one.
 
     """
 
@@ -43,6 +50,12 @@ class ModelChoice:
     api_url: str = field(repr=False)
     files: Files = field(repr=False)
     goal_types: tuple[tuple[str, str], ...] = ()
+    fit: str = field(default="", repr=False)
+
+    @property
+    def fits_interval(self) -> bool:
+        """Whether the model is fitted to the interval of its report: days of different intervals do not mix."""
+        return self.name in FITTED_MODELS and self.conv_type_id == INTERVAL_FIT
 
     @property
     def by_type(self) -> dict[str, tuple[ModelChoice, frozenset[str]]]:
@@ -108,9 +121,11 @@ class ModelChoice:
         """The versions of the files that the model is read from."""
         versions: list[Hashable] = []
         if self.conv_type_id != DEFAULT_CONV_TYPE:
-            versions += [self.files.version(f"models/{self.conv_type_id}.json{suffix}") for suffix in ("", ".stamp")]
-        if self.redistribution_file:
-            path = Path(self.redistribution_file).absolute()
+            folder = f"models/{self.name}" if self.name in FITTED_MODELS else "models"
+            versions += [self.files.version(f"{folder}/{self.conv_type_id}.json{suffix}") for suffix in ("", ".stamp")]
+        of_custom = self.options.custom_model if self.name == CUSTOM else None
+        for file in filter(None, (self.redistribution_file, of_custom)):
+            path = Path(file).absolute()
             versions.append(LocalFiles(path.parent).version(path.name))
         return tuple(versions)
 
@@ -125,6 +140,8 @@ class ModelChoice:
         return asked if moved is None else {**asked, "redistribution": moved.wire().decode()}
 
     def _embedded_model(self) -> EmbeddedModel:
+        if self.name in FITTED_MODELS:
+            return fitted_model(self.name, self._fit(), self.options)
         loaded = load_model(self.name, self.conv_type_id, self.options, self.files)
         moved, parameters = self.redistribution, self.parameters
         if moved is None or parameters is None:
@@ -135,6 +152,25 @@ class ModelChoice:
             return redistribute(loaded.credit(journeys), journeys, moved, weights)
 
         return EmbeddedModel(credit, {**loaded.fingerprint, "redistribution": moved.wire().decode()})
+
+    def _fit(self) -> Mapping[str, Any] | None:
+        """The fit that the model has; None while the interval has yet to give it. Raises `ModelError`."""
+        if self.fits_interval:
+            return json.loads(self.fit) if self.fit else None
+        target = named_fit(self.files, self.name, self.conv_type_id)
+        if not target.exists():
+            raise ModelError(
+                f"{self.name} has no fit of the name {self.conv_type_id!r}; make it (task TrainedModel --model "
+                f"{self.name} --conv-type-id {self.conv_type_id}), or set CONV_TYPE_ID={INTERVAL_FIT}, with which each "
+                "report has a fit to its own interval"
+            )
+        if target.stamp() is None:
+            raise ModelError(
+                f"{target} is not as TrainedModel wrote it: it was edited or damaged, and nobody could tell what a "
+                "report rests on; delete it and make it again"
+            )
+        document: Mapping[str, Any] = target.read()
+        return document
 
 
 def _of_goal(model: ModelChoice, goals: frozenset[str]) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.attribution.by_type import ReadJourneys, attribute_by_type, of_types, readers_of_types
 from pipeline.attribution.choice import ModelChoice
+from pipeline.attribution.fit_tasks import ModelFit
 from pipeline.attribution.models import IHC_API, IHC_LOCAL
 from pipeline.attribution.schema import CREDIT
 from pipeline.errors import ModelError, SettingsError
@@ -41,7 +42,8 @@ _OPTIONS_OF = {
     "last-non-direct": ("direct_channels",),
     "position-based": ("position_first", "position_last"),
     "time-decay": ("half_life_hours",),
-    "markov": ("markov_order",),
+    "markov": ("conv_type_id", "markov_order"),
+    "shapley": ("conv_type_id",),
 }
 """The options by which people know what else is in a model's identity as a digest."""
 
@@ -67,6 +69,7 @@ class CreditOptions(JourneyOptions):
     position_last = setting("position_last")
     half_life_hours = setting("half_life_hours")
     markov_order = setting("markov_order")
+    custom_model = setting("custom_model")
     max_customer_journeys = setting("max_customer_journeys")
     concurrency = setting("concurrency")
     requests_per_second = setting("requests_per_second")
@@ -160,6 +163,21 @@ def _folder(model: str, choice: str, journey_settings: tuple[tuple[str, Any], ..
 class ModelSettings(CreditOptions, JourneySettings):
     """The settings of credit with an interval."""
 
+    @property
+    def credit_folder(self) -> str:
+        """The name of the folder of this credit; of a model that is fitted to the interval it ends in that."""
+        folder = super().credit_folder
+        return f"{folder}-{self.date_interval}" if self.choice.fits_interval else folder
+
+    @property
+    def fit(self) -> list[Stage]:
+        """The fit to the interval, of a model that has one."""
+        return [self.clone(ModelFit)] if self.choice.fits_interval else []
+
+    def fitted_choice(self) -> ModelChoice:
+        """The model with its fit."""
+        return replace(self.choice, fit="".join(fit.target(fit.date_interval).read_text() for fit in self.fit))
+
     def goals_of(self, day: Part) -> pa.Table | None:
         """The conversions (conv_id, goal) of a day; None where no goal has a conversion type of its own."""
         return self.clone(Conversions).target(day).read(["conv_id", "goal"]) if self.choice.goal_types else None
@@ -186,11 +204,11 @@ class Attribution(ModelSettings):
     version = 2
 
     def requires(self) -> list[Stage]:
-        """What the journeys of each conversion type are read from."""
-        return self.read_by_type
+        """What the journeys of each conversion type are read from; the fit to the interval."""
+        return [*self.read_by_type, *self.fit]
 
     def target(self, part: Part) -> ParquetTarget:
-        """`<DATA_DIR>/attribution/<model>-<6 hex digits>/<day>.parquet`."""
+        """`<DATA_DIR>/attribution/<model>-<6 hex digits>[-<interval>]/<day>.parquet`."""
         return ParquetTarget(self.files, f"attribution/{self.credit_folder}/{part}.parquet", CREDIT)
 
     def rejected_conversions(self, part: Part) -> CsvTarget:
@@ -207,8 +225,10 @@ class Attribution(ModelSettings):
         return self.choice.identity()
 
     def inputs(self) -> Mapping[Part, Any]:
-        """Of each day its journeys, and its conversions where their goals matter."""
+        """Of each day its journeys, its conversions where their goals matter, and the fit to the interval."""
         journeys = self.clone(Journeys).contents()
+        for fit in self.fit:
+            return {day: [content, *fit.contents().values()] for day, content in journeys.items()}
         if not self.choice.goal_types:
             return journeys
         conversions = self.clone(Conversions).contents()
@@ -228,7 +248,7 @@ class Attribution(ModelSettings):
         return counted(len(stale), rows, "sessions credited") + f", {rejected} journeys rejected" * bool(rejected)
 
     def _compute(self, stale: Mapping[Part, str]) -> int:
-        choice, journeys = self.choice, self.clone(Journeys)
+        choice, journeys = self.fitted_choice(), self.clone(Journeys)
 
         def credit(day: Part, target: ParquetTarget) -> int:
             rows = attribute_by_type(choice, target.read(), self.goals_of(day))

@@ -5,18 +5,28 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import luigi
 import pyarrow as pa
 
 from pipeline.attribution.by_type import attribute_by_type
-from pipeline.attribution.models import EMBEDDED_MODELS, IHC_API, IHC_LOCAL, load_model
+from pipeline.attribution.fit_tasks import ModelFit
+from pipeline.attribution.models import (
+    CUSTOM,
+    EMBEDDED_MODELS,
+    FITTED_MODELS,
+    IHC_API,
+    IHC_LOCAL,
+    INTERVAL_FIT,
+    load_model,
+)
 from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
 from pipeline.errors import ModelError
 from pipeline.goals import with_goal
 from pipeline.journeys.build import build_journeys
+from pipeline.journeys.path_tasks import UserPaths
 from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.daily_tasks import ChannelCredit
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions
@@ -36,9 +46,6 @@ MODELS_CSV = "models.csv"
 RANK_CORRELATIONS = "rank_correlations.csv"
 LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
 
-_MAY_REFUSE = ("markov", "shapley")
-"""Models that cannot take any number of channels; one that cannot take the shop's is left out of the comparison."""
-
 
 class LookbackCredit(ModelSettings):
     """The credit of each conversion day by channel under each look-back window, whatever window the run has."""
@@ -46,8 +53,8 @@ class LookbackCredit(ModelSettings):
     version = 2
 
     def requires(self) -> list[Stage]:
-        """What journeys without a limit are built from."""
-        return self._without_limit.requires()
+        """What journeys without a limit are built from, and the fit to the interval."""
+        return [*self._without_limit.requires(), *self.fit]
 
     def target(self, part: Part) -> ParquetTarget:
         """`<DATA_DIR>/lookback_credit/<model>-<6 hex digits>/<day>.parquet`."""
@@ -64,13 +71,16 @@ class LookbackCredit(ModelSettings):
 
     def inputs(self) -> Mapping[Part, Any]:
         """Of each day its conversions, and all sessions (and conversions) that it reaches back to."""
-        return self._without_limit.inputs()  # its conversions include their goals
+        inputs = self._without_limit.inputs()  # its conversions include their goals
+        for fit in self.fit:
+            return {day: [of_day, *fit.contents().values()] for day, of_day in inputs.items()}
+        return cast("Mapping[Part, Any]", inputs)
 
     def make(self, stale: Mapping[Part, str]) -> str:
         """Build the journeys of all missing days by one query, cut them by each window, and keep their credit alone."""
         from pipeline.comparison.lookback import credit_by_window
 
-        choice, days = self.choice, sorted(day for day in self.days if day in stale)
+        choice, days = self.fitted_choice(), sorted(day for day in self.days if day in stale)
 
         def write(day: Part, journeys: pa.Table) -> int:
             goals = self.goals_of(day)
@@ -125,7 +135,7 @@ class ModelsParameter(luigi.Parameter):
                 f"--models: {name!r} is no model with a conversion type; {IHC_LOCAL} alone takes one, as in "
                 f"{IHC_LOCAL}:reference-b"
             )
-        if model != IHC_API:
+        if model not in (IHC_API, CUSTOM):
             load_model(model, "default")
 
     def serialize(self, value: tuple[str, ...]) -> str:
@@ -136,9 +146,8 @@ class ModelsParameter(luigi.Parameter):
 class ModelComparison(ModelSettings):
     """The same journeys as several models see them, beside the primary one, which is `model`.
 
-    Every model is computed as its own report is: day by day. That matters to `markov` alone, whose chain is fitted to
-    the journeys of one conversion day, as a day's credit must not depend on the interval that is asked for. With few
-    conversions a day its removal effects are noisy; the rules, `shapley` and `ihc-local` look at each journey alone.
+    Every model is computed as its own report is. `markov` and `shapley` are fitted to the interval, once each; as the
+    primary model they may have a fit of a name. The rules and `ihc-local` look at each journey alone.
     """
 
     models = ModelsParameter(default=EMBEDDED_MODELS, description="the models to compare, with commas between them")
@@ -158,7 +167,8 @@ class ModelComparison(ModelSettings):
         """
         certain = [model for model in self._compared if model not in self._doubtful]
         windows = [] if self.choice.is_api else [self.clone(LookbackCredit)]
-        return [self.reached(ChannelCosts), self.clone(Journeys), *self._credit_of(certain), *windows]
+        paths = [self.clone(UserPaths)] if self._doubtful else []
+        return [self.reached(ChannelCosts), self.clone(Journeys), *paths, *self._credit_of(certain), *windows]
 
     def made_from(self) -> list[Stage]:
         """What is required, and the credit of the models that may refuse and did not."""
@@ -225,7 +235,7 @@ class ModelComparison(ModelSettings):
         reasons = {}
         for model in self._doubtful:
             try:
-                for stage in self._credit_of([model]):
+                for stage in [self._of_model(ModelFit, model), *self._credit_of([model])]:
                     stage.run_once()
             except ModelError as error:
                 reasons[model] = str(error)
@@ -293,11 +303,17 @@ class ModelComparison(ModelSettings):
         """A stage for each model that is not left out, the primary first."""
         return {model: self._of_model(stage, model) for model in self._compared if model not in self.left_out}
 
-    def _of_model(self, stage: type[ModelSettings], name: str) -> Any:  # noqa: ANN401 - a stage
-        """A stage of the model of this name, with the conversion type, of all goals, that the name may end in."""
+    def _of_model(self, stage: type[Stage], name: str) -> Any:  # noqa: ANN401 - the stage's own type
+        """A stage of the model of this name, with the conversion type, of all goals, that the name may end in.
+
+        Where one of this model and the primary is fitted and the other is not, the conversion type is of the primary
+        alone.
+        """
         model, _, conv_type_id = name.partition(":")
-        typed = {"conv_type_id": conv_type_id, "goal_types": ()} if conv_type_id else {}
-        return self.clone(stage, model=model, **typed)
+        if conv_type_id:
+            return self.clone(stage, model=model, conv_type_id=conv_type_id, goal_types=())
+        is_own = model == self.model or not {model, self.model} & {*FITTED_MODELS}
+        return self.clone(stage, model=model, conv_type_id=self.conv_type_id if is_own else INTERVAL_FIT)
 
     def _credit_of(self, models: Iterable[str]) -> list[Stage]:
         """The credit of models, and its sums by channel."""
@@ -309,7 +325,7 @@ class ModelComparison(ModelSettings):
 
     @property
     def _doubtful(self) -> list[str]:
-        return [model for model in self._compared if model in _MAY_REFUSE and model != self.model]
+        return [model for model in self._compared if model in FITTED_MODELS and model != self.model]
 
 
 @ModelComparison.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -7,13 +7,14 @@ import functools
 import sys
 import zoneinfo
 from collections.abc import Sequence
+from typing import Any
 
 import luigi
 from luigi.date_interval import Custom
 
 from pipeline.attribution.tasks import Attribution, CreditOptions
 from pipeline.days import refuse_unfinished
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import PipelineError, SettingsError, SourceError
 from pipeline.explaining.lookup import Conversion, find_conversion, find_user
 from pipeline.journeys.tasks import Journeys
 from pipeline.stage import Part, Stage
@@ -30,6 +31,16 @@ class ExplainConversion(CreditOptions):
     full = luigi.BoolParameter(significant=False, description="print ids and channels in full, however wide that is")
 
     _is_printed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
+        """Raise `SettingsError` also for a model that is fitted to the interval of a report: here is none."""
+        super().__init__(*args, **kwargs)
+        if self.choice.fits_interval:
+            raise SettingsError(
+                f"{self.model} is fitted to the interval of each report, and a conversion alone has none; make a "
+                f"fit that has a name (task TrainedModel --model {self.model} --conv-type-id <name>) and set "
+                "CONV_TYPE_ID=<name>"
+            )
 
     def requires(self) -> list[Stage]:
         """Journeys and credit of the conversion's day; nothing for what cannot be explained: running it says why."""

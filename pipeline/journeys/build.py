@@ -55,6 +55,11 @@ ORDER BY {day}, conv_id, position
 """
 
 
+def of_goal(goal: str | None) -> duckdb.Expression | None:
+    """What holds for the conversions of a goal; None for those of any."""
+    return None if goal is None else duckdb.ColumnExpression("goal") == duckdb.ConstantExpression(goal)
+
+
 def build_journeys(
     connection: duckdb.DuckDBPyConnection,
     conversions: Sequence[str],
@@ -78,11 +83,10 @@ def build_journeys(
     Raises `JourneyError` for a session that is in a journey twice.
     """
     try:
-        of_goal = None if goal is None else duckdb.ColumnExpression("goal") == duckdb.ConstantExpression(goal)
-        view_of_files(connection, "conversions", conversions, where=of_goal)
+        view_of_files(connection, "conversions", conversions, where=of_goal(goal))
         view_of_files(connection, "sessions", sessions)
         if previous:
-            view_of_files(connection, "previous", previous, where=of_goal)
+            view_of_files(connection, "previous", previous, where=of_goal(goal))
         else:
             connection.execute("CREATE VIEW previous AS SELECT * FROM conversions WHERE false")
         sql = JOURNEYS_SQL.format(

@@ -53,7 +53,17 @@ class StoringSettings(ModelSettings):
         return Claim(mine, formerly, self.store, self.places.files(), self.places.results().name)
 
     def refuse(self) -> None:
-        """Raise `OwnerError` if the result tables hold days of another owner and `store` is `true`."""
+        """Raise `OwnerError` if the result tables hold days of another owner and `store` is `true`.
+
+        Also if the credit of a day would be another one in the report of another interval.
+        """
+        if self.choice.fits_interval and self.store != "false":
+            raise OwnerError(
+                f"{self.model} is fitted to the interval of each report, so that days of different reports do not mix, "
+                "and the result tables take none of it; choose STORE=false (a trial that writes files alone), or make "
+                f"a fit that all reports share (task TrainedModel --model {self.model} --conv-type-id <name>) and set "
+                "CONV_TYPE_ID=<name>"
+            )
         if self.store != "true":
             return
         reason = None

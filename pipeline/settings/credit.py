@@ -82,6 +82,9 @@ class CreditSettings:
     markov_order: int = setting(
         "model", "markov_order", whole(1), "1", "MARKOV_ORDER", "markov: sessions that a state of the chain remembers"
     )
+    custom_model: str | None = setting(
+        "model", "custom_model", optional, "", "CUSTOM_MODEL", "custom: TOML file with its rule"
+    )
     api_url: str = location(
         "api",
         "url",

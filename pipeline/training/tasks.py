@@ -9,7 +9,8 @@ from typing import Any
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.models import trained_parameters
+from pipeline.attribution.fit_tasks import ModelFit, told
+from pipeline.attribution.models import FITTED_MODELS, named_fit, trained_parameters
 from pipeline.attribution.models.journeys import JourneyArrays
 from pipeline.errors import StageError
 from pipeline.goals import with_goal
@@ -116,13 +117,20 @@ class TrainingSet(TrainingSettings):
 
 
 class TrainedModel(TrainingSettings):
-    """Parameters of `ihc-local` learned from a training set, which the setting `conv_type_id` then selects."""
+    """What a model has learned, under a name that the setting `conv_type_id` then selects.
+
+    Of `markov` and `shapley` that is their fit to the paths of the interval; with any other model the parameters of
+    `ihc-local`, learned from a training set.
+    """
 
     version = 2
 
     conv_type_id = setting("conv_type_id")
     training_minimum_journeys = setting("training_minimum_journeys")
     training_channel_weights = setting("training_channel_weights")
+    model = setting("model")
+    markov_order = setting("markov_order")
+    excluded_channels = setting("excluded_channels")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         """Raise `ModelError` for a conversion type that cannot have trained parameters."""
@@ -130,46 +138,71 @@ class TrainedModel(TrainingSettings):
         _ = self.output()
 
     def requires(self) -> list[Stage]:
-        """The training set."""
-        return [self.clone(TrainingSet)]
+        """The training set, or the fit to the interval."""
+        return [self.clone(ModelFit if self.is_fit else TrainingSet)]
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the model is one that is fitted to paths."""
+        return self.model in FITTED_MODELS
 
     def parts(self) -> Sequence[Part]:
-        """The parameters, and the page that describes them."""
-        return [PARAMETERS, PAGE]
+        """The fit; or the parameters, and the page that describes them."""
+        return [PARAMETERS] if self.is_fit else [PARAMETERS, PAGE]
 
     def target(self, part: Part) -> JsonTarget | TextTarget:
-        """`<DATA_DIR>/models/<conv_type_id>.json` or `.txt`. Raises `ModelError` for a type that cannot be one."""
-        parameters = trained_parameters(self.files, self.conv_type_id)
-        return parameters if part == PARAMETERS else TextTarget(self.files, f"models/{self.conv_type_id}.txt")
+        """The parameters, and their page, `<DATA_DIR>/models/<conv_type_id>.txt`."""
+        return self.output() if part == PARAMETERS else TextTarget(self.files, f"models/{self.conv_type_id}.txt")
 
     def output(self) -> JsonTarget:
-        """The parameters."""
+        """`<DATA_DIR>/models/[<fitted model>/]<conv_type_id>.json`. Raises `ModelError` for one that cannot be one."""
+        if self.is_fit:
+            return named_fit(self.files, self.model, self.conv_type_id)
         return trained_parameters(self.files, self.conv_type_id)
 
     @property
     def lock_name(self) -> str:
         """One run a conversion type."""
-        return f"TrainedModel-{self.conv_type_id}"
+        return "-".join(["TrainedModel", *([self.model] if self.is_fit else []), self.conv_type_id])
 
     def settings(self) -> Mapping[str, Any]:
         """What the resamples are drawn by, the rules, and what the file says of its origin."""
+        if self.is_fit:
+            return {}
         origin = {"conv_type_id": self.conv_type_id, "interval": str(self.date_interval)}
         return {"seed": self.training_seed, **origin, **self._rules}
 
     def inputs(self) -> Mapping[Part, Any]:
-        """The journeys of the training set."""
+        """The journeys of the training set, or the fit."""
+        if self.is_fit:
+            return {PARAMETERS: [*self.clone(ModelFit).contents().values()]}
         return dict.fromkeys(self.parts(), self.clone(TrainingSet).contents()[JOURNEYS])
 
     def run_once(self) -> None:
         """Make the files, print how credit moves, their paths, and how the parameters are used."""
         super().run_once()
+        used = f"CONV_TYPE_ID={self.conv_type_id}"
+        if self.is_fit:
+            sys.stdout.write(f"{self.output()}\nuse it with ATTRIBUTION_MODEL={self.model} {used}\n")
+            return
         from pipeline.training.page import render_moves
 
-        paths = f"{self.target(PAGE)}\n{self.output()}"
-        sys.stdout.write(f"{render_moves(self.output().read())}{paths}\nuse it with CONV_TYPE_ID={self.conv_type_id}\n")
+        sys.stdout.write(
+            f"{render_moves(self.output().read())}{self.target(PAGE)}\n{self.output()}\nuse it with {used}\n"
+        )
 
-    def make(self, stale: Mapping[Part, str]) -> str:  # noqa: ARG002 - the files are made together
-        """Learn the parameters, write them and their page."""
+    def make(self, stale: Mapping[Part, str]) -> str:
+        """Learn the parameters, or take the fit, and write them. Raises `StageError` for a fit to no conversion."""
+        return self._name_fit(stale[PARAMETERS]) if self.is_fit else self._train()
+
+    def _name_fit(self, fingerprint_: str) -> str:
+        fit = self.clone(ModelFit).target(str(self.date_interval)).read()
+        if not fit["conversions"]:
+            raise StageError(f"{self.model} cannot be fitted to {self.date_interval}: no journey led to a conversion")
+        self.output().write(fit, fingerprint_)
+        return f"{self.model} fitted to {told(fit)}"
+
+    def _train(self) -> str:
         from pipeline.training.document import rests_on_few, train
         from pipeline.training.page import render_page
 

@@ -20,7 +20,7 @@ from support.running import LOCAL, Workplace
 from support.servers import Api, sandbox
 
 import pipeline
-from pipeline.attribution.models import IHC_API, IHC_LOCAL, trained_parameters
+from pipeline.attribution.models import IHC_API, IHC_LOCAL, named_fit, trained_parameters
 from pipeline.attribution.models.ihc_parameters import DEFAULT_PARAMETERS
 from pipeline.ihc_api.answers import AnswerStore
 from pipeline.parameters import SettingParameter
@@ -66,6 +66,7 @@ JOURNEYS = {
 }
 MODELS = {
     "conv_type_id": "shop",
+    "custom_model": "custom.toml",
     "direct_channels": "Performance Max",
     "excluded_channels": "Referral",
     "goal_types": "purchase=shop",
@@ -111,6 +112,7 @@ ASKING = {
 
 READ_BY = {
     "conv_type_id": IHC_LOCAL,
+    "custom_model": "custom",
     "direct_channels": "last-non-direct",
     "goal_types": IHC_LOCAL,
     "half_life_hours": "time-decay",
@@ -172,8 +174,15 @@ TASKS = {
             "conv_type_id": "other",
             "training_minimum_journeys": "5",
             "training_channel_weights": "learned",
+            "model": "shapley",
+            **{name: MODELS[name] for name in ("excluded_channels", "markov_order")},
         },
-        {**NO_AMOUNTS, **NO_TABLES, "training_channel_weights": "these days have too few journeys to learn from"},
+        {
+            **NO_AMOUNTS,
+            **NO_TABLES,
+            "training_channel_weights": "these days have too few journeys to learn from",
+            "excluded_channels": "ihc-local excludes none",
+        },
     ),
     "AttributionPlan": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
@@ -186,7 +195,13 @@ TASKS = {
     ),
     "ExplainConversion": Tried(
         {**JOURNEYS, **MODELS, **RUNNING, **ASKING},
-        {**NO_BAD_ROWS, **NO_MATTER_OF_CREDIT, **NO_TABLES, "goal": "the conversion is of the goal"},
+        {
+            **NO_BAD_ROWS,
+            **NO_MATTER_OF_CREDIT,
+            **NO_TABLES,
+            "goal": "the conversion is of the goal",
+            "markov_order": "it explains what rests on a fit with a name, which has its own order",
+        },
         arguments=(),
         others=("conv_id", "full", "refresh", "trial"),
     ),
@@ -229,7 +244,12 @@ def environment_of(task: str, name: str, api: Api) -> dict[str, str]:
     """The environment of a case, without the variable that is tried."""
     model = IHC_API if task == "AttributionPlan" else READ_BY.get(name, "linear")
     asking = {"API_URL": api.url, "IHC_API_KEY": KEY}
-    return {"ATTRIBUTION_MODEL": model, "CONV_TYPE_ID": "own" if task == "TrainedModel" else "default", **asking}
+    conv_type_id = "own" if task == "TrainedModel" else "default"
+    if model == "markov":  # which a report fits to its interval, in a trial; a conversion alone has no interval
+        asking["STORE"], conv_type_id = "false", "fit" if task == "ExplainConversion" else conv_type_id
+    if model == "custom":
+        asking["CUSTOM_MODEL"] = "own.toml"
+    return {"ATTRIBUTION_MODEL": model, "CONV_TYPE_ID": conv_type_id, **asking}
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +312,9 @@ def before(tmp_path_factory: pytest.TempPathFactory, shop_database: Path, api: A
     parameters = json.loads(DEFAULT_PARAMETERS.read_bytes())
     parameters["phase_weights"] = {"initializer": 0.6, "holder": 0.2, "closer": 0.2}
     trained_parameters(LocalFiles(place.files), "shop").write(parameters, "")
+    (place.folder / "custom.toml").write_text("[positions]\nfirst = 3\n", encoding="utf-8")
+    (place.folder / "own.toml").write_text("[positions]\nlast = 3\n", encoding="utf-8")
+    named_fit(LocalFiles(place.files), "markov", "fit").write({"channels": {"Referral": {"strength": 1.0}}}, "")
     (place.folder / "redistribution.json").write_text(json.dumps(REDISTRIBUTION), encoding="utf-8")
     (place.folder / "channels.csv").write_text("channel_name,group,kind\nReferral,Partners,organic\n", encoding="utf-8")
     (place.folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
@@ -358,7 +381,7 @@ def told(task: str, left: Left) -> tuple[dict[str, bytes], Rows, str]:
     files, tables, printed = left
     own = {
         name: re.sub(rb'"fingerprint": "\w+"', b"", content)
-        for name, content in files.items()
+        for name, content in ((re.sub(r"^trials/[^/]+/", "", path), content) for path, content in files.items())
         if name.startswith(OWN_FOLDERS[task]) and not name.endswith(".stamp")
     }
     return own, tables["channel_reporting"], printed

@@ -12,9 +12,11 @@ from journey_cases import CHANNELS, Session, arrays, journeys_of_sessions
 
 from pipeline.attribution.models import EMBEDDED_MODELS, load_model
 from pipeline.attribution.models.excluding import excluding
+from pipeline.attribution.models.fitted import fit, fitted_credit
 from pipeline.attribution.models.markov import markov
 from pipeline.attribution.models.paths import journeys_of
-from pipeline.attribution.models.shapley import shapley
+from pipeline.attribution.models.weighted_paths import WeightedPaths
+from pipeline.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 
     Model = Callable[[JourneyArrays], Credit]
 
-NULL_PATHS = journeys_of([CHANNELS[0]], [CHANNELS[1], CHANNELS[4], CHANNELS[1]], ["only here", CHANNELS[2]])
+NULL_PATHS = WeightedPaths.of(
+    journeys_of([CHANNELS[0]], [CHANNELS[3], CHANNELS[1]]),
+    journeys_of([CHANNELS[0]], [CHANNELS[1], CHANNELS[4], CHANNELS[1]], ["only here", CHANNELS[2]]),
+)
 
 MODELS: dict[str, Model] = {name: load_model(name, "default").credit for name in EMBEDDED_MODELS}
 MODELS |= {f"{name} without two channels": excluding(CHANNELS[:2], model) for name, model in MODELS.items()}
 MODELS |= {
     "markov of order 2": partial(markov, order=2),
-    "shapley with null paths": partial(shapley, null_paths=NULL_PATHS),
+    "shapley with null paths": partial(fitted_credit, channels=fit("shapley", NULL_PATHS, ModelOptions())["channels"]),
 }
 
 # each example goes through every model: drawing the journeys takes longer than all the models together

@@ -57,7 +57,7 @@ def test_an_unknown_model_is_told_the_nearest_and_all() -> None:
         load_model("ihc-lokal", "default")
     assert str(error.value) == (
         "unknown model 'ihc-lokal'; did you mean ihc-local? Known are ihc-local, first-touch, last-touch, "
-        "last-non-direct, linear, position-based, time-decay, markov, shapley, ihc-api"
+        "last-non-direct, linear, position-based, time-decay, markov, shapley, custom, ihc-api"
     )
     with pytest.raises(ModelError, match="unknown model 'zzz'; Known are ihc-local, "):
         load_model("zzz", "default")

@@ -14,9 +14,11 @@ from journey_cases import PATHS, RANDOM
 
 from pipeline.attribution.models import conversion_rate_game
 from pipeline.attribution.models.conversion_rate_game import RateGame
+from pipeline.attribution.models.fitted import fit, fitted_credit
 from pipeline.attribution.models.paths import journeys_of
 from pipeline.attribution.models.shapley import channel_values, shapley
-from pipeline.errors import ModelError
+from pipeline.attribution.models.weighted_paths import WeightedPaths
+from pipeline.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +54,7 @@ def test_values_for_the_conversion_rate(paths: list[str], null_paths: list[str])
         played = converted + sum(set(path) <= coalition for path in null_paths)
         return converted / played if played else 0.0
 
-    values = channel_values(journeys_of(*paths), journeys_of(*null_paths))
+    values = channel_values(WeightedPaths.of(journeys_of(*paths), journeys_of(*null_paths)))
     expected = by_all_orders("".join(values), rate)
     assert {name: value.value for name, value in values.items()} == pytest.approx(expected, abs=1e-9)
     assert {value.error for value in values.values()} == {0.0}
@@ -61,18 +63,20 @@ def test_values_for_the_conversion_rate(paths: list[str], null_paths: list[str])
 def test_credit_with_null_paths_goes_by_the_values() -> None:
     # A alone converts 3 of 3, B alone 0 of 5, both 4 of 9: A is worth (1 + 4/9) / 2, B (0 - 5/9) / 2
     journeys, null_paths = journeys_of("A", "A", "A", "AB"), journeys_of(*"BBBBB")
-    values = channel_values(journeys, null_paths)
+    values = channel_values(WeightedPaths.of(journeys, null_paths))
     assert {name: value.value for name, value in values.items()} == pytest.approx({"A": 13 / 18, "B": -5 / 18})
-    assert shapley(journeys, null_paths=null_paths).ihc.tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
-    # where all that a journey met is worth nothing, it is shared all the same
-    assert shapley(journeys_of("A", "A", "A", "BB"), null_paths=null_paths).ihc.tolist() == [1, 1, 1, 0.5, 0.5]
+    channels = fit("shapley", WeightedPaths.of(journeys, null_paths), ModelOptions())["channels"]
+    assert fitted_credit(journeys, channels=channels).ihc.tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
+    # where all that a journey met is worth nothing, or not known to the fit, it is shared all the same
+    others = fitted_credit(journeys_of("A", "BB", "CBC"), channels=channels)
+    assert others.ihc.tolist() == [1, 0.5, 0.5, 0.25, 0.5, 0.25]
 
 
 def random_game(channels: int) -> RateGame:
     generator = np.random.default_rng(5)
-    met = generator.integers(1, 2**channels, 300) & generator.integers(1, 2**channels, 300)
-    met |= 1 << generator.integers(0, channels, 300)  # every journey meets a channel
-    return RateGame.of(channels, met, generator.random(300) < 0.3)
+    paths = [[f"{number}" for number in range(channels)]]  # every channel is met
+    paths += [[f"{code}" for code in generator.integers(0, channels, 1 + number % 5)] for number in range(300)]
+    return RateGame.of(WeightedPaths.of(journeys_of(*paths[:90]), journeys_of(*paths[90:])))
 
 
 def test_the_sample_is_within_its_error() -> None:
@@ -96,10 +100,17 @@ def test_beyond_the_exact_channels_it_samples(monkeypatch: pytest.MonkeyPatch) -
     assert (np.abs(sampled[:, 0] - exact[:, 0]) <= 4 * sampled[:, 1]).all()
 
 
-def test_with_null_paths_there_is_a_limit_to_the_channels() -> None:
-    paths = journeys_of(*([f"{number}"] for number in range(63)))
-    assert len(channel_values(paths, paths)) == 63
-    with pytest.raises(ModelError) as error:
-        channel_values(paths, journeys_of(["one more"]))
-    assert str(error.value) == "shapley: 64 channels are more than the 63 it can tell apart; group the small ones"
-    assert shapley(journeys_of([f"{number}" for number in range(100)])).ihc.tolist() == [0.01] * 100
+def test_many_different_sets_are_drawn_for_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = random_game(21)
+    monkeypatch.setattr(conversion_rate_game, "MOST_LOOKS", 1)
+    assert game.shapley_values() == game.sampled_values(conversion_rate_game.FEWEST_PERMUTATIONS)
+
+
+def test_steps_of_excluded_channels_are_left_out_of_the_fit() -> None:
+    paths = WeightedPaths.of(journeys_of("DAD", "AB", "D"), journeys_of("BD", "DB"))
+    document = fit("markov", paths, ModelOptions(excluded_channels=("D",)))
+    alone = fit("markov", WeightedPaths.of(journeys_of("A", "AB", "D"), journeys_of("B", "B")), ModelOptions())
+    assert document["excluding"] == ["D"]
+    assert {name: of["strength"] for name, of in document["channels"].items()} == pytest.approx(
+        {name: of["strength"] for name, of in alone["channels"].items()}
+    )
