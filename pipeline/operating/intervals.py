@@ -10,6 +10,7 @@ from contextlib import suppress
 import pyarrow as pa
 from luigi.date_interval import Custom
 
+from pipeline.days import days_between, days_of
 from pipeline.errors import IntervalError
 from pipeline.parameters import IntervalParameter
 from pipeline.places import Places
@@ -88,13 +89,16 @@ def owe(files: Files, intervals: Sequence[Custom]) -> None:
 def to_make(owing: Iterable[Custom], stored: Sequence[dt.date], newest: Custom) -> list[Custom]:
     """The missed intervals in order: those that are owed and still lack a day, and those that are newly missed."""
     there = {*stored}
-    lacking = [
-        interval
-        for interval in owing
-        if any(
-            dt.date.fromordinal(day) not in there
-            for day in range(interval.date_a.toordinal(), interval.date_b.toordinal())
-        )
-    ]
+    lacking = [interval for interval in owing if any(day not in there for day in days_of(interval))]
     of_text = {str(interval): interval for interval in [*lacking, *missed(stored, newest)]}
     return [of_text[text] for text in sorted(of_text)]
+
+
+def spanning(days: Sequence[dt.date]) -> Custom:
+    """The interval from the first to the last of the days, which are in order."""
+    return Custom(days[0], days[-1] + _ONE)
+
+
+def days_between_ends(days: Sequence[dt.date]) -> list[dt.date]:
+    """Every day from the first to the last of the days, which are in order; none without any."""
+    return [*days_between(days[0], days[-1])] if days else []
