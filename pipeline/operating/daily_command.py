@@ -14,7 +14,7 @@ from luigi.date_interval import Custom
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.operating.child import Signals, StoppedError, heeded_signals
 from pipeline.operating.intervals import days_stored, owe, owed, to_make, window
-from pipeline.operating.schedule import next_run, still_due, time_of_day
+from pipeline.operating.schedule import every_day, time_of_day
 from pipeline.places import Places
 from pipeline.settings import declared_settings, parse_setting, setting_in_force
 from pipeline.zones import today
@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_WRONG)
     with heeded_signals() as signals:
         try:
-            code = _run_once(signals, places, days, zone, passed_on)
             if at is not None:
-                _run_daily(signals, at, places, days, zone, passed_on, code)
+                every_day(lambda: _run_once(signals, places, days, zone, passed_on), signals.wait, _now, at, zone, _say)
+            code = _run_once(signals, places, days, zone, passed_on)
         except StoppedError as stopped:
             code = _AS_SHELLS + int(stopped.args[0])
     sys.exit(code)
@@ -135,19 +135,6 @@ def _passed(passed_on: Sequence[str], option: str) -> str | None:
     return value
 
 
-def _run_daily(
-    signals: Signals, at: dt.time, places: Places, days: int, zone: str, passed_on: Sequence[str], code: int
-) -> NoReturn:
-    """Run every day at a time, for ever: a failed day is told, and made up by the next."""
-    while True:
-        due = next_run(dt.datetime.now(dt.UTC), at, zone)
-        _say(f"ended with exit code {code}; the next run is at {due:%Y-%m-%d %H:%M} UTC")
-        while (now := dt.datetime.now(dt.UTC)) < due:
-            signals.wait((due - now).total_seconds())
-            due = still_due(due, dt.datetime.now(dt.UTC), at, zone)
-        code = _run_once(signals, places, days, zone, passed_on)
-
-
 def _run_once(signals: Signals, places: Places, days: int, zone: str, passed_on: Sequence[str]) -> int:
     """Make the report, alone among all daily runs of the data directory; the exit code."""
     files = places.files()
@@ -205,6 +192,10 @@ def _options(passed_on: Sequence[str]) -> list[str]:
     if host and not named & {"--local-scheduler", "--scheduler-host", "--scheduler-url"}:
         return [*passed_on, "--scheduler-host", host]
     return [*passed_on]
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _say(line: str) -> None:

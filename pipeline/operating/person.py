@@ -21,6 +21,7 @@ from pipeline.errors import PipelineError
 from pipeline.ihc_api.answer_file import digest_of, from_bytes, to_bytes
 from pipeline.ihc_api.request_json import WireJourneys
 from pipeline.operating.selection import STAGES
+from pipeline.source.prepare import RECORD
 from targets.csv_text import BYTE_ORDER_MARK, csv_text
 from targets.errors import UnreadableTargetError
 from targets.files import Files
@@ -130,6 +131,15 @@ def forget_answers(files: Files, of_person: NewIds, *, dry: bool = False) -> int
                 files.write(f"answers/{scope}/{name.partition('-')[0]}-{digest_of(content)}.arrow", content)
             files.delete(path)
     return forgotten
+
+
+def forget_in_record(files: Files, of_person: NewIds) -> None:
+    """Take a person's conversions out of those by which the data directory knows its source again."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        record: dict[str, Any] = json.loads(files.read(RECORD))
+        left = [conv_id for conv_id in record.get("conversions", ()) if conv_id not in of_person["conv_id"]]
+        if left != record.get("conversions", []):
+            files.write(RECORD, (json.dumps({**record, "conversions": left}) + "\n").encode())
 
 
 def _as_bytes(digests: Any) -> Iterator[bytes]:  # noqa: ANN401 - an array of S16, whose items lose zero bytes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
+from collections.abc import Callable
+from typing import NoReturn
 
 from pipeline.errors import SettingsError
 
@@ -40,6 +42,29 @@ def next_run(after: dt.datetime, at: dt.time, zone: str) -> dt.datetime:
         if moment > after:
             return moment
     raise AssertionError("a day has the time within two days")
+
+
+def every_day(
+    make: Callable[[], int],
+    wait: Callable[[float], None],
+    clock: Callable[[], dt.datetime],
+    at: dt.time,
+    zone: str,
+    say: Callable[[str], None],
+) -> NoReturn:
+    """Run `make` now and then every day at a time, for ever: a failed day is told, and made up by the next.
+
+    `wait` may come back before the seconds that it is given are over; it ends the loop by an exception. The clock is
+    looked at after each wait: set forward, it brings the run forward, once; set back by hours, the time of the day that
+    it then shows counts.
+    """
+    while True:
+        code = make()
+        due = next_run(clock(), at, zone)
+        say(f"ended with exit code {code}; the next run is at {due:%Y-%m-%d %H:%M} UTC")
+        while (now := clock()) < due:
+            wait((due - now).total_seconds())
+            due = still_due(due, clock(), at, zone)
 
 
 def still_due(due: dt.datetime, now: dt.datetime, at: dt.time, zone: str) -> dt.datetime:
