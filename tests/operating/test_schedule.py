@@ -14,7 +14,7 @@ def utc(text: str) -> dt.datetime:
 
 @pytest.mark.parametrize("text", ["3.30", "330", "24:00", "03:60", "3:3", "", "now", "03:30:00", "٠٣:٣٠"])
 def test_what_is_no_time_of_day_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="^REPORT_AT must be a time of day such as 03:30, not "):
+    with pytest.raises(SettingsError, match=r"^REPORT_AT must be a time of day such as 03:30, not "):
         time_of_day(text, "REPORT_AT")
 
 
