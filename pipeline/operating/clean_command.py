@@ -170,8 +170,11 @@ def _alone(places: Places) -> Iterator[None]:
             (places.files("answers"), {*files.names("answers/locks")}),
         ):
             for name in sorted(name for name in names if name.endswith(".lock")):
-                if (holder := held.enter_context(owner.lock(name, me))) is not None:
-                    raise HeldError(f"{holder} is at work in {places.data_dir} ({name}); clean when it has ended")
+                with ExitStack() as stack:
+                    if (holder := stack.enter_context(owner.lock(name, me))) is not None:
+                        raise HeldError(f"{holder} is at work in {places.data_dir} ({name}); clean when it has ended")
+                    if not name.startswith("command-"):  # whose command has ended: a leftover
+                        held.push(stack.pop_all())
         yield
 
 

@@ -11,7 +11,7 @@ from pipeline.operating.person import (
     JOURNAL,
     begun,
     forget_answers,
-    forget_in_record,
+    forget_record,
     ids_of,
     new_ids,
     replace_ids,
@@ -52,6 +52,6 @@ def erase(places: Places, user_id: str, more: Sequence[str], *, tables: bool, dr
     if dry:
         yield "nothing was changed; the same with --yes erases them, once they are erased in the source"
         return
-    forget_in_record(files, of_person)
+    forget_record(files)
     files.delete(JOURNAL)
     yield "done; every sum is as it was. Their days are read again only while unsettled, or by Restate"

@@ -133,13 +133,14 @@ def forget_answers(files: Files, of_person: NewIds, *, dry: bool = False) -> int
     return forgotten
 
 
-def forget_in_record(files: Files, of_person: NewIds) -> None:
-    """Take a person's conversions out of those by which the data directory knows its source again."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        record: dict[str, Any] = json.loads(files.read(RECORD))
-        left = [conv_id for conv_id in record.get("conversions", ()) if conv_id not in of_person["conv_id"]]
-        if left != record.get("conversions", []):
-            files.write(RECORD, (json.dumps({**record, "conversions": left}) + "\n").encode())
+def forget_record(files: Files) -> None:
+    """Empty the list of conversions by which the data directory knows its source again; the next run makes it anew.
+
+    They may be of days that were never extracted, so nobody can tell whose they are.
+    """
+    with suppress(OSError, ValueError, TypeError):
+        record = json.loads(files.read(RECORD))
+        files.write(RECORD, (json.dumps({**record, "conversions": []}) + "\n").encode())
 
 
 def _as_bytes(digests: Any) -> Iterator[bytes]:  # noqa: ANN401 - an array of S16, whose items lose zero bytes
