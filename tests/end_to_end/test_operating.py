@@ -78,7 +78,7 @@ def test_a_bad_day_fails_and_is_made_up_for(tmp_path: Path, scheduler: Scheduler
     change(place.database, "UPDATE conversions SET revenue = -1 WHERE conv_date = ?", str(day_ago(1)))
     failed = run(place, *daily)
     assert failed.code == 30
-    assert "negative" in failed.log.splitlines()[-1]
+    assert "not a number of at least 0" in failed.log.splitlines()[-1]
     assert run(place, "status", "--check").code == 1
     change(place.database, "UPDATE conversions SET revenue = 1 WHERE conv_date = ?", str(day_ago(1)))
     run(place, *daily).succeeded()
