@@ -18,7 +18,7 @@ from pipeline.parameters import IntervalParameter
 
 STAGES = (
     *("sessions", "conversions", "channel_costs", "journeys", "attribution", "channel_credit", "conversion_books"),
-    *("report", "comparison", "restated", "training", "plan", "log", "rejects"),
+    *("report", "comparison", "lookback_credit", "restated", "training", "plan", "log", "rejects"),
 )
 """The folders that hold files of days or intervals."""
 

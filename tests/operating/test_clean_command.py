@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 from support.comparing import contents, query, result_tables
 from support.recent import day_ago, run
-from support.running import Workplace
+from support.running import REPOSITORY, Workplace
 
+from pipeline.operating.selection import STAGES
 from targets.files import LocalFiles
 
 
@@ -135,3 +137,11 @@ def test_where_nothing_is_nothing_goes(tmp_path: Path) -> None:
     options = ("--stage", "all", "--trials", "--replaced", "--temporary", "--tables")
     assert "  sessions: nothing\n" in run(place, "clean", "--yes", *options).succeeded().output
     assert not place.files.exists()
+
+
+def test_every_folder_of_the_data_directory_is_known() -> None:
+    """A stage that gets a folder of its own has to be cleaned, and people have to be erased from it."""
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "pipeline").rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"<DATA_DIR>/([a-z_]+)/", text)}
+    assert named > {"journeys", "report"}
+    assert sorted(named - {*STAGES, "trials", "replaced", "answers", "models"}) == []
