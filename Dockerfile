@@ -1,19 +1,29 @@
 # The pipeline with its scheduler; docker-compose.yml says which container runs what.
-FROM python:3.12-slim
+FROM python:3.12-slim AS build
 
-RUN useradd --create-home --uid 1000 attribution
-
-WORKDIR /app
+RUN python -m venv /opt/attribution
+WORKDIR /build
 COPY requirements.lock ./
-RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
-COPY setup.py pyproject.toml README.md luigi.cfg ./
+RUN /opt/attribution/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY setup.py pyproject.toml README.md ./
 COPY pipeline pipeline
 COPY targets targets
-COPY bin/daily /usr/local/bin/attribution-daily
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /opt/attribution/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /build/dist . \
+    && /opt/attribution/bin/python -m pip install --no-cache-dir --no-deps --no-index dist/*.whl
 
-ENV LUIGI_CONFIG_PATH=/app/luigi.cfg
+# The environment alone: neither sources nor what built them.
+FROM python:3.12-slim
+
+RUN useradd --create-home --uid 1000 attribution \
+    && mkdir --parents /work/data /state \
+    && chown --recursive attribution /work /state
+COPY --from=build /opt/attribution /opt/attribution
+COPY luigi.cfg /etc/attribution/luigi.cfg
+
+ENV PATH=/opt/attribution/bin:$PATH \
+    LUIGI_CONFIG_PATH=/etc/attribution/luigi.cfg \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
 WORKDIR /work
-RUN chown attribution /work
 USER attribution
-CMD ["luigi", "--module", "pipeline", "Report", "--help"]
+CMD ["attribution-daily", "--help"]

@@ -60,6 +60,9 @@ setup(
             "attribution-sample=pipeline.sample.command:main",
             "attribution-answers=pipeline.ihc_api.answers_command:main",
             "attribution-source=pipeline.source.command:main",
+            "attribution-daily=pipeline.operating.daily_command:main",
+            "attribution-status=pipeline.operating.status_command:main",
+            "attribution-clean=pipeline.operating.clean_command:main",
         ],
     },
     classifiers=[

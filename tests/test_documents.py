@@ -40,7 +40,7 @@ UNKNOWN = "UNKNOWN"
 SAMPLES = {"--date-interval": "2023-08-29-2023-09-08", "--module": "pipeline", "--of": "Report"}
 """Values for options whose value a document leaves open; other options take any text."""
 
-OTHERS = {"docker", "curl", "cd", "export"}
+OTHERS = {"docker", "curl", "cd", "export", "set", ".", "exec", "cp", "chmod", "install", "crontab", "systemctl"}
 """Programs whose words are not checked."""
 
 _FENCED = re.compile(r"^```([\w.-]*)[^\n]*\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)

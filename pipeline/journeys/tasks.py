@@ -16,6 +16,7 @@ from pipeline.source.check_source import check_source
 from pipeline.source.dated import first_session_day, history_start
 from pipeline.source.goals import refuse_goal_without_key
 from pipeline.source.schema import with_dimensions
+from pipeline.source.source import Source
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
@@ -26,6 +27,12 @@ from targets.parquet import ParquetTarget
 
 _first_days: dict[Hashable, dt.date | None] = {}
 """The first day of a source of this version: asked many times a run."""
+
+
+def know_first_day(source: Source, day: dt.date) -> None:
+    """Take a day for the first one of a source as it is now, so that nobody opens the source to ask."""
+    _first_days.clear()
+    _first_days[source.version()] = day
 
 
 class JourneyOptions(SourceSettings):

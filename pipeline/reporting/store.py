@@ -174,6 +174,16 @@ def refresh_channel_reporting(
     return rows
 
 
+def remove_days(connection: Connection, days: Iterable[str]) -> None:
+    """Take conversion days (YYYY-MM-DD) out of the result tables, in one transaction. Raises `DatabaseError`.
+
+    `channel_reporting` is right for the days that stay; a report of a day that went stores it again.
+    """
+    with connection.transaction():
+        _delete_days(connection, days)
+        _recompute_channels(connection)
+
+
 def _recompute_channels(connection: Connection) -> int:
     """Fill `channel_reporting` from the stored days; returns how many rows there are."""
     connection.execute(f"DELETE FROM {CHANNELS}")
