@@ -207,6 +207,9 @@ def _maturity(
         ]
         count = len(by_order) or math.nan
         mean = arrived[date] = fsum(by_order) / count
+        if not by_order:
+            bounds[date] = (math.nan, math.nan)
+            continue
         error = math.sqrt(max(fsum(share**2 for share in by_order) / count - mean**2, 0.0) / count)
         bounds[date] = (max(0.0, mean - 1.959963984540054 * error), min(1.0, mean + 1.959963984540054 * error))
     return arrived, bounds

@@ -44,7 +44,9 @@ def assert_files_are(expected: Books, folder: Path) -> None:
 def assert_tables_are(expected: Books, database: Path) -> None:
     """The result tables hold the plain report and nothing else."""
     credit: dict[str, dict[str, float]] = {}
-    for conv_id, session_id, ihc in query(database, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey"):
+    for conv_id, session_id, ihc in query(
+        database, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey"
+    ):
         credit.setdefault(conv_id, {})[session_id] = ihc
     assert {conv_id: {*of} for conv_id, of in credit.items()} == {
         conv_id: {*of} for conv_id, of in expected.credit.items()
@@ -120,9 +122,11 @@ def _assert_summary(expected: Books, rows: list[dict[str, str]]) -> None:
     assert [row["is_total"] for row in rows] == ["0"] * len(channels) + ["1"]
     names = ("spend", "orders", "revenue")
     sums = {name: math.fsum(of[name] for of in expected.summary.values()) for name in (*names,)}
-    phases = {} if expected.phases is None else {
-        phase: math.fsum(of[phase] for of in expected.summary.values()) for phase in PHASES
-    }
+    phases = (
+        {}
+        if expected.phases is None
+        else {phase: math.fsum(of[phase] for of in expected.summary.values()) for phase in PHASES}
+    )
     for row in rows:
         figures = {**sums, **expected.total, **phases} if row is total else expected.summary[row["channel_name"]]
         same([row[name] for name in figures], figures.values(), f"channel_summary.csv {row}")
@@ -158,4 +162,4 @@ def _assert_same_document(found: Any, expected: Any, where: str) -> None:
     elif isinstance(expected, float):
         same([found], [expected], where)
     else:
-        assert found == expected, where
+        assert found == expected, f"{where}: {found}, not {expected}"
