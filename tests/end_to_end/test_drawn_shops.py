@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -29,7 +30,7 @@ def assert_report_is_plain(shop: DrawnShop) -> None:
         database = write_shop_of(shop, folder)
         whole = shop.interval(0, shop.days)
         cuts = sorted({0, shop.cut, shop.days})
-        parts = [shop.interval(*days) for days in zip(cuts, cuts[1:], strict=False)]
+        parts = [shop.interval(*days) for days in pairwise(cuts)]
         expected = {
             interval: plain_report(database, interval, **shop.run.plain(folder)) for interval in {whole, *parts}
         }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+
 from support.databases import ODD_CHANNELS
 from support.plain_rows import Model, Touch
 

@@ -20,7 +20,7 @@ PHASES = ("initializer", "holder", "closer")
 
 
 def plain_ihc(journey: list[Touch]) -> list[float]:
-    """The credit of each session of a journey in time order: the phases that are there, in proportion to their weights."""
+    """The credit of each session of a journey in time order: its phases by their weights."""
     phases = plain_phases(journey)
     weights = {phase: PARAMETERS["phase_weights"][phase] for phase, values in phases.items() if any(values)}
     return [

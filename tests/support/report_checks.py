@@ -154,7 +154,7 @@ def _assert_lags(expected: Books, rows: list[dict[str, str]]) -> None:
         same([found[lag][name] for name in ("orders", "orders_share", "revenue")], figures, f"lags.csv {lag}")
 
 
-def _assert_same_document(found: Any, expected: Any, where: str) -> None:
+def _assert_same_document(found: Any, expected: Any, where: str) -> None:  # noqa: ANN401 - of a JSON file
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
         for key, value in expected.items():
