@@ -110,7 +110,9 @@ def test_the_option_gives_the_bytes_of_the_variable_and_of_luigi_cfg(reported: W
 def test_the_report_of_a_goal_is_the_plain_one(tmp_path: Path, goal: str) -> None:
     place = with_goals(tmp_path)
     place.report(SHOP_INTERVAL, GOAL=goal, AFTER_PREVIOUS_CONVERSION="true", **MAPPED).succeeded()
-    plain = plain_report(place.database, SHOP_INTERVAL, goal=goal, after_previous=True)
+    plain = plain_report(
+        place.database, SHOP_INTERVAL, mapping=place.folder / "goals.toml", goal=goal, after_previous=True
+    )
     rows = rows_of(report_of(place, goal, model="ihc-local"))
     found = {(row["channel_name"], row["date"]): row for row in rows}
     assert found.keys() == plain.cells.keys()

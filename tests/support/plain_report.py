@@ -1,4 +1,4 @@
-"""A second opinion on the report: rows, journeys, `ihc-local` and sums once more, with dicts and loops alone.
+"""A second opinion on the report: journeys, credit and every file once more, with dicts and loops alone.
 
 Written from the contracts and the model's description; shares no code with the pipeline, only the shipped parameters.
 """
@@ -6,298 +6,300 @@ Written from the contracts and the model's description; shares no code with the 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
-import sqlite3
-import unicodedata
-from collections import defaultdict
-from collections.abc import Callable
-from contextlib import closing
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
 from math import fsum
 from pathlib import Path
 from typing import Any
 
-from support.running import REPOSITORY
+from support.plain_ihc import PHASES, plain_ihc, plain_phases
+from support.plain_rows import Cell, Model, Order, Rows, Touch, read_rows
 
-PARAMETERS: dict[str, Any] = json.loads(
-    (REPOSITORY / "pipeline" / "attribution" / "models" / "ihc_default.json").read_bytes()
-)
-
-Cell = tuple[str, str]
-"""Channel and date."""
-
-
-@dataclass(frozen=True)
-class Touch:
-    """A session; the time is in UTC epoch seconds."""
-
-    id: str
-    date: str
-    at: int
-    channel: str
-    holder: bool
-    closer: bool
-
-
-@dataclass(frozen=True)
-class Order:
-    """A conversion; the time is in UTC epoch seconds."""
-
-    id: str
-    user: str
-    at: int
-    revenue: float
-    goal: str | None = None
+__all__ = ["Books", "Cell", "Order", "Touch", "plain_ihc", "plain_report"]
 
 
 @dataclass
 class Books:
-    """The report's cells (cost, ihc, ihc_revenue), the credit of each order's sessions, and the orders without.
+    """What the files and the result tables of a report hold.
 
     Attributes:
-        cells: a date before the interval has no cost.
+        cells: of each channel and date cost, ihc, ihc_revenue; a date before the interval has no cost.
+        table: the same as the result table has it, where such a date has its cost.
+        phases: of each cell initializer, holder, closer; None of a model without.
+        credit: of each order the credit of its sessions.
         summary: of each channel the figures of `channel_summary.csv`, without those that follow from others.
+        total: of all channels the figures that do not follow from the sums of the channels.
         daily: of each channel and conversion date spend, orders, revenue.
         arrived: of each date of the interval the share of its credit that is expected to have arrived.
+        bounds: of each date the bounds of this share.
         paths: of each path orders, revenue, touches, days; the last two are sums.
         lags: of each kind and value orders and revenue.
+        reconciliation: `reconciliation.json`, but for dead feeds of costs and what is of the API.
 
     """
 
     cells: dict[Cell, tuple[float | None, float, float]]
+    table: dict[Cell, tuple[float, float, float]]
+    phases: dict[Cell, tuple[float, float, float]] | None
     credit: dict[str, dict[str, float]]
     revenue: float
     unattributed: list[Order]
     sessions_truncated: int
     summary: dict[str, dict[str, float]]
+    total: dict[str, float]
     daily: dict[Cell, list[float]]
     arrived: dict[str, float]
+    bounds: dict[str, tuple[float, float]]
     paths: dict[str, list[float]]
     lags: dict[tuple[str, int], list[float]]
+    reconciliation: dict[str, Any]
+
+
+@dataclass
+class Attributed:
+    """The orders with a journey, and the credit and phases of its touches in time order."""
+
+    order: Order
+    shares: dict[Touch, float]
+    phases: dict[str, list[float]]
 
 
 def plain_report(
     database: Path,
     interval: str,
     *,
+    mapping: Path | None = None,
+    zone: str = "UTC",
+    refunds: str = "refuse",
     lookback_days: int = 0,
     max_sessions: int = 3000,
     after_previous: bool = False,
-    model: Callable[[list[Touch]], list[float]] | None = None,
+    model: Model | None = None,
     goal: str | None = None,
 ) -> Books:
-    """The books of an interval, written `first-end` with the end exclusive; of a goal in the column `goal`, if one."""
+    """The books of an interval, written `first-end` with the end exclusive, of one goal or all; bad rows are set aside."""
     first, end = interval[:10], interval[11:]
-    spent, touches, all_orders = _read(database, with_goals=goal is not None)
-    of_goal = [order for order in all_orders if goal in (None, order.goal)]
-    orders = [order for order in of_goal if _epoch(first) <= order.at < _epoch(end)]
-    earned: dict[Cell, list[tuple[float, float]]] = defaultdict(list)
-    journeys: dict[str, dict[Touch, float]] = {}
+    rows = read_rows(database, mapping, zone=zone, refunds=refunds)
+    rows.orders = [order for order in rows.orders if goal in (None, order.goal)]
+    orders = [order for order in rows.orders if first <= order.date < end]
+    attributed: list[Attributed] = []
     truncated = 0
     for order in orders:
-        earliest = order.at - 24 * 3600 * lookback_days if lookback_days else -math.inf
-        previous = [other.at for other in of_goal if other.user == order.user and other.at < order.at]
-        after = max(previous, default=-math.inf) if after_previous else -math.inf
-        journey = [touch for touch in touches[order.user] if earliest <= touch.at <= order.at and touch.at > after]
-        journey.sort(key=lambda touch: (touch.at, touch.id))
+        journey = _journey(order, rows, lookback_days, after_previous=after_previous)
         truncated += max(0, len(journey) - max_sessions)
         journey = journey[-max_sessions:]
         if journey:
             shares = dict(zip(journey, (model or plain_ihc)(journey), strict=True))
-            journeys[order.id] = shares
-            for touch, share in shares.items():
-                earned[touch.channel, touch.date].append((share, share * order.revenue))
-    cells = {cell for cell in spent if first <= cell[1] < end} | set(earned)
-    attributed = [(order, journeys[order.id]) for order in orders if order.id in journeys]
+            attributed.append(Attributed(order, shares, {} if model else plain_phases(journey)))
+    earned, phases = _earned(attributed)
+    within = {cell for cell in {*rows.visits, *rows.spent} if first <= cell[1] < end and _is_row(cell, rows)}
+    table = {cell: (fsum(rows.spent.get(cell, ())), *earned.get(cell, (0.0, 0.0))) for cell in within | set(earned)}
+    cells = {cell: (sums[0] if first <= cell[1] < end else None, *sums[1:]) for cell, sums in table.items()}
+    unattributed = [order for order in orders if order.id not in {of.order.id for of in attributed}]
+    new = _first_orders(rows.orders)
+    reach = _shifted(first, -lookback_days) if lookback_days else ""
+    arrived, bounds = _maturity(attributed, first, end)
     return Books(
-        cells={
-            cell: (
-                fsum(spent[cell]) if first <= cell[1] < end else None,
-                fsum(ihc for ihc, _ in earned[cell]),
-                fsum(revenue for _, revenue in earned[cell]),
-            )
-            for cell in cells
-        },
-        credit={conv_id: {touch.id: share for touch, share in shares.items()} for conv_id, shares in journeys.items()},
+        cells=cells,
+        table=table,
+        phases=None if model and attributed else {cell: phases.get(cell, (0.0, 0.0, 0.0)) for cell in cells},
+        credit={of.order.id: {touch.id: share for touch, share in of.shares.items()} for of in attributed},
         revenue=fsum(order.revenue for order in orders),
-        unattributed=[order for order in orders if order.id not in journeys],
+        unattributed=unattributed,
         sessions_truncated=truncated,
-        summary=_summary({channel for channel, _ in cells}, spent, attributed, all_orders, first, end),
-        daily=_daily(spent, attributed, first, end),
-        arrived=_arrived(attributed, first, end),
+        summary=_summary({channel for channel, _ in cells}, rows, attributed, new, first, end),
+        total={
+            "influenced_orders": len(attributed),
+            "new_customer_orders": sum(of.order.id in new for of in attributed),
+            "sessions": sum(count for (_, date), count in rows.visits.items() if first <= date < end),
+        },
+        daily=_daily({cell: table[cell][0] for cell in within}, attributed),
+        arrived=arrived,
+        bounds=bounds,
         paths=_paths(attributed),
         lags=_lags(attributed),
+        reconciliation={
+            **_reconciliation(rows, orders, unattributed, first, end, reach),
+            "attributed": len(attributed),
+            "ihc": fsum(share for of in attributed for share in of.shares.values()),
+            "sessions_truncated": truncated,
+        },
     )
 
 
-Attributed = list[tuple[Order, dict[Touch, float]]]
-"""The orders with a journey, and the credit of its touches in time order."""
+def _is_row(cell: Cell, rows: Rows) -> bool:
+    return bool(rows.visits.get(cell) or rows.spent.get(cell))
+
+
+def _journey(order: Order, rows: Rows, lookback_days: int, *, after_previous: bool) -> list[Touch]:
+    earliest = order.at - 24 * 3600 * lookback_days if lookback_days else -math.inf
+    previous = [other.at for other in rows.orders if other.user == order.user and other.at < order.at]
+    after = max(previous, default=-math.inf) if after_previous else -math.inf
+    found = [touch for touch in rows.touches[order.user] if earliest <= touch.at <= order.at and touch.at > after]
+    return sorted(found, key=lambda touch: (touch.at, touch.id))
+
+
+def _earned(attributed: list[Attributed]) -> tuple[dict[Cell, tuple[float, float]], dict[Cell, tuple[float, ...]]]:
+    """Of each cell ihc and ihc_revenue, and the phases."""
+    found: dict[Cell, list[tuple[float, ...]]] = defaultdict(list)
+    for of in attributed:
+        for place, (touch, share) in enumerate(of.shares.items()):
+            phases = [of.phases[phase][place] if of.phases else 0.0 for phase in PHASES]
+            found[touch.channel, touch.date].append((share, share * of.order.revenue, *phases))
+    sums = {cell: tuple(map(fsum, zip(*amounts, strict=True))) for cell, amounts in found.items()}
+    return {cell: (of[0], of[1]) for cell, of in sums.items()}, {cell: of[2:] for cell, of in sums.items()}
+
+
+def _first_orders(orders: list[Order]) -> set[str]:
+    first: dict[str, Order] = {}
+    for order in sorted(orders, key=lambda order: (order.at, order.id)):
+        first.setdefault(order.user, order)
+    return {order.id for order in first.values()}
 
 
 def _summary(
-    channels: set[str],
-    spent: dict[Cell, list[float]],
-    attributed: Attributed,
-    orders: list[Order],
-    first: str,
-    end: str,
+    channels: set[str], rows: Rows, attributed: list[Attributed], new: set[str], first: str, end: str
 ) -> dict[str, dict[str, float]]:
-    first_orders: dict[str, Order] = {}
-    for order in sorted(orders, key=lambda order: (order.at, order.id)):
-        first_orders.setdefault(order.user, order)
     summary = {}
     for channel in channels:
-        costs = [costs for (name, date), costs in spent.items() if name == channel and first <= date < end]
-        earned = [(order, share) for order, of in attributed for touch, share in of.items() if touch.channel == channel]
+        costs = [costs for (name, date), costs in rows.spent.items() if name == channel and first <= date < end]
+        visits = [n for (name, date), n in rows.visits.items() if name == channel and first <= date < end]
+        earned = [
+            (of, place, share)
+            for of in attributed
+            for place, (touch, share) in enumerate(of.shares.items())
+            if touch.channel == channel
+        ]
         summary[channel] = {
             "spend": fsum(cost for of_date in costs for cost in of_date),
-            "orders": fsum(share for _, share in earned),
-            "revenue": fsum(share * order.revenue for order, share in earned),
-            "influenced_orders": len({order.id for order, _ in earned}),
-            "new_customer_orders": fsum(share for order, share in earned if first_orders[order.user] == order),
-            "sessions": sum(map(len, costs)),
+            "orders": fsum(share for _, _, share in earned),
+            "revenue": fsum(share * of.order.revenue for of, _, share in earned),
+            "influenced_orders": len({of.order.id for of, _, _ in earned}),
+            "new_customer_orders": fsum(share for of, _, share in earned if of.order.id in new),
+            "sessions": sum(visits),
         }
+        if not any(not of.phases for of in attributed):
+            for phase in PHASES:
+                summary[channel][phase] = fsum(of.phases[phase][place] for of, place, _ in earned)
     return summary
 
 
-def _daily(spent: dict[Cell, list[float]], attributed: Attributed, first: str, end: str) -> dict[Cell, list[float]]:
-    daily = {cell: [fsum(costs), 0.0, 0.0] for cell, costs in spent.items() if first <= cell[1] < end}
-    for order, of in attributed:
-        for touch, share in of.items():
-            row = daily.setdefault((touch.channel, _date(order.at)), [0.0, 0.0, 0.0])
+def _daily(spent: dict[Cell, float], attributed: list[Attributed]) -> dict[Cell, list[float]]:
+    daily = {cell: [cost, 0.0, 0.0] for cell, cost in spent.items()}
+    for of in attributed:
+        for touch, share in of.shares.items():
+            row = daily.setdefault((touch.channel, of.order.date), [0.0, 0.0, 0.0])
             row[1] += share
-            row[2] += share * order.revenue
+            row[2] += share * of.order.revenue
     return daily
 
 
-def _arrived(attributed: Attributed, first: str, end: str) -> dict[str, float]:
-    lags = [(_days(touch.date, _date(order.at)), share) for order, of in attributed for touch, share in of.items()]
-    dates = [_date(at) for at in range(_epoch(first), _epoch(end), 24 * 3600)]
-    total = fsum(share for _, share in lags)
-    return {
-        date: fsum(share for lag, share in lags if lag <= _days(date, dates[-1])) / total if total else math.nan
-        for date in dates
-    }
+def _maturity(
+    attributed: list[Attributed], first: str, end: str
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Of each date the share of its credit that has arrived, and its bounds: normal, of the shares of the orders."""
+    dates = [_shifted(first, day) for day in range(_days(first, end))]
+    arrived, bounds = {}, {}
+    for date in dates:
+        left = _days(date, dates[-1])
+        by_order = [
+            fsum(share for touch, share in of.shares.items() if _days(touch.date, of.order.date) <= left)
+            for of in attributed
+        ]
+        count = len(by_order) or math.nan
+        mean = arrived[date] = fsum(by_order) / count
+        if not by_order:
+            bounds[date] = (math.nan, math.nan)
+            continue
+        error = math.sqrt(max(fsum(share**2 for share in by_order) / count - mean**2, 0.0) / count)
+        bounds[date] = (max(0.0, mean - 1.959963984540054 * error), min(1.0, mean + 1.959963984540054 * error))
+    return arrived, bounds
 
 
-def _paths(attributed: Attributed) -> dict[str, list[float]]:
+def _paths(attributed: list[Attributed]) -> dict[str, list[float]]:
     paths: dict[str, list[float]] = {}
-    for order, of in attributed:
-        channels = [touch.channel for touch in of]
-        path = " > ".join(name for place, name in enumerate(channels) if place == 0 or channels[place - 1] != name)
+    for of in attributed:
+        channels = [touch.channel for touch in of.shares]
+        kept = [name for place, name in enumerate(channels) if place == 0 or channels[place - 1] != name]
+        path = " > ".join(f'"{name}"' if " > " in name else name for name in kept)
         row = paths.setdefault(path, [0.0] * 4)
-        for place, amount in enumerate((1, order.revenue, len(of), (order.at - next(iter(of)).at) / 24 / 3600)):
+        waited = (of.order.at - next(iter(of.shares)).at) / 24 / 3600
+        for place, amount in enumerate((1, of.order.revenue, len(of.shares), waited)):
             row[place] += amount
     return paths
 
 
-def _lags(attributed: Attributed) -> dict[tuple[str, int], list[float]]:
+def _lags(attributed: list[Attributed]) -> dict[tuple[str, int], list[float]]:
     lags: dict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for order, of in attributed:
-        seen = [("touches", len(of), 1.0), ("days_to_order", (order.at - next(iter(of)).at) // (24 * 3600), 1.0)]
-        seen += [("days_of_credit", _days(touch.date, _date(order.at)), share) for touch, share in of.items()]
+    for of in attributed:
+        waited = (of.order.at - next(iter(of.shares)).at) // (24 * 3600)
+        seen = [("touches", len(of.shares), 1.0), ("days_to_order", waited, 1.0)]
+        seen += [("days_of_credit", _days(touch.date, of.order.date), share) for touch, share in of.shares.items()]
         for kind, value, share in seen:
             lags[kind, value][0] += share
-            lags[kind, value][1] += share * order.revenue
+            lags[kind, value][1] += share * of.order.revenue
     return lags
 
 
-def _read(
-    database: Path, *, with_goals: bool = False
-) -> tuple[dict[Cell, list[float]], dict[str, list[Touch]], list[Order]]:
-    """The costs of every cell's sessions, the buyers' sessions by user, and all orders."""
-    with closing(sqlite3.connect(database)) as connection:
-        costs = dict(connection.execute("SELECT session_id, cost FROM session_costs").fetchall())
-        orders = [
-            Order(conv_id, user, _epoch(date, time), revenue, goal and unicodedata.normalize("NFC", goal.strip(" ")))
-            for conv_id, user, date, time, revenue, goal in connection.execute(
-                f"SELECT conv_id, user_id, conv_date, conv_time, revenue, {'goal' if with_goals else 'NULL'} "
-                "FROM conversions"
-            )
-        ]
-        sessions = connection.execute(
-            "SELECT session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement "
-            "FROM session_sources"
-        ).fetchall()
-    buyers = {order.user for order in orders}
-    spent: dict[Cell, list[float]] = defaultdict(list)
-    touches: dict[str, list[Touch]] = defaultdict(list)
-    for session_id, user, date, time, name, holder, closer in sessions:
-        channel = unicodedata.normalize("NFC", name.strip(" "))
-        spent[channel, date].append(costs.get(session_id) or 0.0)
-        if user in buyers:
-            touches[user].append(Touch(session_id, date, _epoch(date, time), channel, holder == 1, closer == 1))
-    return spent, touches, orders
-
-
-def plain_ihc(journey: list[Touch]) -> list[float]:
-    """The credit of each session of a journey in time order, step by step as `ihc_model.md` has it."""
-    count = len(journey)
-    gaps = [None] + [(after.at - before.at) / 3600 for before, after in pairwise(journey)]
-    restart = PARAMETERS["restart_gap_hours"]
-    # 1 and 2: initializer and closer membership
-    opens = [1.0 if gap is None or gap > restart else _opening(gap) for gap in gaps]
-    closes = [
-        _closing((journey[-1].at - touch.at) / 3600) if touch.closer or place == count - 1 else 0.0
-        for place, touch in enumerate(journey)
-    ]
-    # 3: holder membership, over the whole journey
-    holds = []
-    for open_, close in zip(opens, closes, strict=True):
-        a, b = 1 - open_ / fsum(opens), 1 - close / fsum(closes)
-        holds.append((a + b) / 2 + 2 * a * b / (a + b) if a + b > 0 else 0.0)
-    # 4: what is before the last restart gets nothing
-    kept_from = max(place for place, gap in enumerate(gaps) if gap is None or gap > restart)
-    # 5: the phases, weighted by channel, each summing to 1 or 0
-    member = {
-        "initializer": opens,
-        "holder": [hold * touch.holder for hold, touch in zip(holds, journey, strict=True)],
-        "closer": closes,
+def _reconciliation(
+    rows: Rows, orders: list[Order], unattributed: list[Order], first: str, end: str, reach: str
+) -> dict[str, Any]:
+    """The books, but for what follows from the credit; sessions are set aside from the date `reach` on."""
+    spend = fsum(cost for (_, date), costs in rows.spent.items() if first <= date < end for cost in costs)
+    bad = [amount for date, amount in rows.bad["conversions"] if first <= date < end]
+    aside = [(date, cost) for date, cost in rows.bad["session_sources"] if date < end]
+    of_interval = fsum(cost for date, cost in aside if date >= first)
+    refunds: dict[str, list[float]] = defaultdict(list)
+    for date, amount in rows.refunds:
+        if first <= date < end:
+            refunds[date].append(amount)
+    refunded = fsum(amount for amounts in refunds.values() for amount in amounts)
+    revenue = fsum([*(order.revenue for order in orders), *bad])
+    lost = fsum([*(order.revenue for order in unattributed), *bad])
+    visits = Counter(date for cell in rows.visits for date in [cell[1]] * rows.visits[cell])
+    dates = [_shifted(first, day) for day in range(_days(first, end))]
+    dead = [{"date": date, "feed": "sessions", "reason": "no session at all"} for date in dates if not visits[date]]
+    if not orders:
+        reason = "no conversion in the interval"
+        dead.append({"date": f"{dates[0]}..{dates[-1]}", "feed": "conversions", "reason": reason})
+    return {
+        "conversions": len(orders) + len(bad),
+        "without_sessions": len(unattributed),
+        "rejected": 0,
+        "input_rejects": len(bad),
+        "revenue": revenue,
+        "attributed_revenue": revenue - lost,
+        "unattributed_revenue": lost,
+        "refunds": {
+            "count": sum(map(len, refunds.values())),
+            "amount": refunded,
+            "days": {date: {"count": len(of), "amount": fsum(of)} for date, of in sorted(refunds.items())},
+        },
+        "net_revenue": revenue + refunded,
+        "spend": spend,
+        "spend_set_aside": of_interval,
+        "spend_extracted": spend + of_interval,
+        "set_aside": {
+            "conversions": len(bad),
+            "revenue": fsum(bad),
+            "sessions": sum(date >= reach for date, _ in aside),
+            "cost_of_sessions": of_interval,
+            "session_costs": 0,
+            "cost": 0.0,
+        },
+        "duplicates": {
+            table: sum(first <= date < end for date in rows.duplicates[table])
+            for table in ("session_sources", "conversions", "session_costs")
+        },
+        "dead_feeds": dead,
+        "currency": "EUR",
+        "api_requests": 0,
     }
-    phases: dict[str, list[float]] = {}
-    for phase, values in member.items():
-        weighted = [
-            PARAMETERS["channel_weights"].get(touch.channel, {}).get(phase, 1.0) * value if place >= kept_from else 0.0
-            for place, (touch, value) in enumerate(zip(journey, values, strict=True))
-        ]
-        total = fsum(weighted)
-        phases[phase] = [value / total for value in weighted] if total > 0 else []
-    # 6: the phases that are there, in the proportion of their weights
-    weights = {phase: PARAMETERS["phase_weights"][phase] for phase, values in phases.items() if values}
-    return [
-        fsum(weight / fsum(weights.values()) * phases[phase][place] for phase, weight in weights.items())
-        for place in range(count)
-    ]
 
 
-def _opening(gap: float) -> float:
-    knots = list(zip(PARAMETERS["initializer_gap_hours"], PARAMETERS["initializer_membership"], strict=True))
-    return 0.0 if gap < knots[0][0] else _line(gap, knots)
-
-
-def _closing(left: float) -> float:
-    for segment in PARAMETERS["closer_membership_segments"]:
-        knots = list(zip(segment["hours"], segment["values"], strict=True))
-        if knots[0][0] <= left < knots[-1][0]:
-            return _line(left, knots)
-    return 0.0
-
-
-def _line(x: float, knots: list[tuple[float, float]]) -> float:
-    for (left, low), (right, high) in pairwise(knots):
-        if left <= x <= right:
-            return low + (high - low) * (x - left) / (right - left)
-    raise AssertionError(f"{x} is between no knots")
-
-
-def _epoch(date: str, time: str = "00:00:00") -> int:
-    return int(dt.datetime.fromisoformat(f"{date}T{time}+00:00").timestamp())
-
-
-def _date(at: int) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
+def _shifted(date: str, days: int) -> str:
+    return (dt.date.fromisoformat(date) + dt.timedelta(days=days)).isoformat()
 
 
 def _days(early: str, late: str) -> int:
