@@ -154,7 +154,8 @@ def contents(shop_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             api_url="http://127.0.0.1",
         )
         asked = [kind(places=places, date_interval=SHOP_INTERVAL) for kind in (Report, ModelComparison)]
-        asked.append(TrainedModel(places=places, date_interval=SHOP_INTERVAL, conv_type_id="shop"))
+        named = {"conv_type_id": "shop", "date_interval": SHOP_INTERVAL}
+        asked += [TrainedModel(places=places, model=model, **named) for model in ("ihc-local", "markov")]
         stages = in_order(asked, {})
         for stage in stages.values():
             stage.run()

@@ -78,7 +78,7 @@ def plain_report(
     model: Model | None = None,
     goal: str | None = None,
 ) -> Books:
-    """The books of an interval, written `first-end` with the end exclusive, of one goal or all; bad rows are set aside."""
+    """The books of an interval, written `first-end` with the end exclusive, of one goal or all; bad rows are aside."""
     first, end = interval[:10], interval[11:]
     rows = read_rows(database, mapping, zone=zone, refunds=refunds)
     rows.orders = [order for order in rows.orders if goal in (None, order.goal)]
