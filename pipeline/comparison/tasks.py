@@ -1,37 +1,33 @@
-"""The comparison of models as a stage, and each day's credit under other look-back windows."""
+"""The comparison of models as a stage."""
 
 from __future__ import annotations
 
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import pyarrow as pa
 
-from pipeline.attribution.by_type import attribute_by_type
 from pipeline.attribution.fit_tasks import ModelFit
 from pipeline.attribution.models import (
-    CUSTOM,
     EMBEDDED_MODELS,
     FITTED_MODELS,
     IHC_API,
-    IHC_LOCAL,
     INTERVAL_FIT,
-    load_model,
 )
 from pipeline.attribution.tasks import Attribution, ModelSettings
-from pipeline.comparison.schema import LOOKBACK_CREDIT, MODEL_COMPARISON
+from pipeline.comparison.lookback_tasks import LookbackCredit
+from pipeline.comparison.models_parameter import ModelsParameter
+from pipeline.comparison.schema import MODEL_COMPARISON
 from pipeline.errors import ModelError
 from pipeline.goals import with_goal
-from pipeline.journeys.build import build_journeys
 from pipeline.journeys.path_tasks import UserPaths
 from pipeline.journeys.tasks import Journeys
 from pipeline.reporting.daily_tasks import ChannelCredit
-from pipeline.source.tasks import ChannelCosts, Conversions, Sessions
-from pipeline.sql_session import sql_session
-from pipeline.stage import Part, Stage, counted
+from pipeline.source.tasks import ChannelCosts
+from pipeline.stage import Part, Stage
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget
@@ -45,102 +41,6 @@ MODELS = "models.parquet"
 MODELS_CSV = "models.csv"
 RANK_CORRELATIONS = "rank_correlations.csv"
 LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
-
-
-class LookbackCredit(ModelSettings):
-    """The credit of each conversion day by channel under each look-back window, whatever window the run has."""
-
-    version = 2
-
-    def requires(self) -> list[Stage]:
-        """What journeys without a limit are built from, and the fit to the interval."""
-        return [*self._without_limit.requires(), *self.fit]
-
-    def target(self, part: Part) -> ParquetTarget:
-        """`<DATA_DIR>/lookback_credit/<model>-<6 hex digits>/<day>.parquet`."""
-        return ParquetTarget(self.files, f"lookback_credit/{self.credit_folder}/{part}.parquet", LOOKBACK_CREDIT)
-
-    @property
-    def lock_name(self) -> str:
-        """One run a model."""
-        return f"LookbackCredit-{self.credit_folder}"
-
-    def settings(self) -> Mapping[str, Any]:
-        """What determines a journey, and what the model is."""
-        return {**self._without_limit.journey_settings(), "model": self.choice.identity()}
-
-    def inputs(self) -> Mapping[Part, Any]:
-        """Of each day its conversions, and all sessions (and conversions) that it reaches back to."""
-        inputs = self._without_limit.inputs()  # its conversions include their goals
-        for fit in self.fit:
-            return {day: [of_day, *fit.contents().values()] for day, of_day in inputs.items()}
-        return cast("Mapping[Part, Any]", inputs)
-
-    def make(self, stale: Mapping[Part, str]) -> str:
-        """Build the journeys of all missing days by one query, cut them by each window, and keep their credit alone."""
-        from pipeline.comparison.lookback import credit_by_window
-
-        choice, days = self.fitted_choice(), sorted(day for day in self.days if day in stale)
-
-        def write(day: Part, journeys: pa.Table) -> int:
-            goals = self.goals_of(day)
-            credit = credit_by_window(journeys, lambda within: attribute_by_type(choice, within, goals))
-            self.target(day).write(credit, stale[day])
-            return credit.num_rows
-
-        with sql_session(self.files, self.memory_limit) as connection:
-            reached = self._without_limit.reached
-            sessions, conversions = reached(Sessions), reached(Conversions)
-            first = self._without_limit.first_day_reached(days[0])
-            window = [day for day in sessions.days if first <= day <= days[-1]]
-            journeys = build_journeys(
-                connection,
-                [conversions.target(day).verified() for day in days],
-                [sessions.target(day).verified() for day in window],
-                [conversions.target(day).verified() for day in window if self.after_previous_conversion],
-                days,
-                lookback_days=0,
-                max_sessions=self.max_sessions,
-                zone=self.report_timezone,
-                goal=self.goal,
-            )
-            return counted(len(days), sum(self.each(journeys, write, len(days))), "channels in windows")
-
-    @property
-    def _without_limit(self) -> Any:  # noqa: ANN401 - Journeys
-        return self.clone(Journeys, lookback_days=0)
-
-
-class ModelsParameter(luigi.Parameter):
-    """Names of models, as text with commas between them; `ihc-local:<conversion type>` is one of another type."""
-
-    def parse(self, value: str) -> tuple[str, ...]:
-        """The names in a text."""
-        return tuple(name for name in map(str.strip, value.split(",")) if name)
-
-    def normalize(self, value: Sequence[str] | str) -> tuple[str, ...]:
-        """The names, each once. Raises `ModelError` if one is unknown or there is none."""
-        models = tuple(dict.fromkeys(self.parse(value) if isinstance(value, str) else value))
-        if not models:
-            raise ModelError(f"--models names no model; known are {', '.join([*EMBEDDED_MODELS, IHC_API])}")
-        for name in models:
-            self._check(name)
-        return models
-
-    @staticmethod
-    def _check(name: str) -> None:
-        model, separator, conv_type_id = name.partition(":")
-        if separator and (model != IHC_LOCAL or not conv_type_id):
-            raise ModelError(
-                f"--models: {name!r} is no model with a conversion type; {IHC_LOCAL} alone takes one, as in "
-                f"{IHC_LOCAL}:reference-b"
-            )
-        if model not in (IHC_API, CUSTOM):
-            load_model(model, "default")
-
-    def serialize(self, value: tuple[str, ...]) -> str:
-        """The names as they are parsed."""
-        return ",".join(value)
 
 
 class ModelComparison(ModelSettings):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from support.building import Once
 from support.comparing import contents, query, read_report
-from support.databases import SHOP_INTERVAL, change
+from support.databases import CONVERSIONS_SECTION, COSTS_SECTION, SHOP_INTERVAL, change
 from support.plain_dimensions import plain_dimension
 from support.plain_report import plain_report
 from support.running import DATABASE, LOCAL, Workplace
 
-MAPPING = """
+MAPPING = f"""
 [sessions]
 from = "session_sources"
 session_id = "session_id"
@@ -25,17 +25,7 @@ channel_name = "channel_name"
 holder_engagement = "holder_engagement"
 closer_engagement = "closer_engagement"
 impression_interaction = "impression_interaction"
-DIMENSIONS
-[conversions]
-from = "conversions"
-conv_id = "conv_id"
-user_id = "user_id"
-time = ["conv_date", "conv_time"]
-revenue = "revenue"
-[session_costs]
-from = "session_costs"
-session_id = "session_id"
-cost = "cost"
+DIMENSIONS{CONVERSIONS_SECTION}{COSTS_SECTION}
 [channel_costs]
 from = "ad_spend"
 date = "day"
