@@ -73,6 +73,17 @@ def change(cell: str | float, kind: str = "amount", formula: str = "") -> Markup
     return Markup('<data value="{}"{}>{}{}</data>').format(exact, how, sign, written(abs(value), kind))
 
 
+def moved(cell: str) -> Markup:
+    """A difference in words: how far something rose or fell.
+
+    >>> print(moved("-2.0"))
+    fell by <data value="-2.0">2.00</data>
+    """
+    value = number(cell)
+    told = Markup('{} <data value="{}">{}</data>')
+    return told.format("rose by" if value >= 0 else "fell by", cell, written(abs(value)))
+
+
 def between(low: str, high: str, kind: str = "amount") -> Markup:
     """The bounds of a number."""
     if not low:

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.page import sections
+from pipeline.page import changed, sections
 from pipeline.page.figures import day, plain
 from pipeline.page.glossary import GLOSSARY
 from pipeline.page.tables import SUMMARY, ReportFiles
@@ -62,6 +62,7 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
     files = ReportFiles(texts)
     currency = files.books()["currency"]
     style, script = _part("page.css"), _part("page.js")
+    compared = changed.spans(files, about.days)
     return (
         _environment()
         .get_template("page.html")
@@ -77,8 +78,11 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             script=script,
             policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
             "base-uri 'none'; form-action 'none'",
+            sentences=changed.sentences(files, compared, currency),
+            compared=compared,
+            changes=changed.change_table(files),
             trust=trust(files, about.warnings),
-            cards=sections.cards(files, currency, {}),
+            cards=sections.cards(files, currency, changed.beside_totals(files, compared)),
             shares=sections.shares(files),
             channels=sections.channel_table(files, about.dimensions),
             total=sections.total_line(files),

@@ -57,7 +57,7 @@ def cards(files: ReportFiles, currency: str, changes: Mapping[str, Markup]) -> l
         "ROAS": Card("ROAS", "", figure(total["ROAS"]), _bounds(total, "ROAS")),
         "CPO": Card("CPO", currency, price(total), _bounds(total, "CPO")),
         "new": Card("New customers", "", figure(total["new_customer_orders"], "count")),
-        "new_cpo": Card("Spend a new customer", currency, figure(per_customer, formula="spend / new_customer_orders")),
+        "new_cpo": Card("CPO, new customers", currency, figure(per_customer, formula="spend / new_customer_orders")),
     }
     return [card._replace(change=changes.get(key, nothing)) for key, card in shown.items()]
 

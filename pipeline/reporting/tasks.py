@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,8 +21,9 @@ from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
 from pipeline.reporting.extracted import Extracted, extracted
 from pipeline.reporting.holes import hole_warnings
+from pipeline.reporting.page_tasks import CHANGES, DAILY, PAGE, PagedReport, installed_version
 from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
-from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
 from pipeline.source.goals import count_by_goal, no_conversion
@@ -46,21 +46,15 @@ __all__ = ["ChannelCredit", "ChannelReportingTable", "ConversionBooks", "Report"
 
 CHANNEL_REPORT = "channel_reporting.csv"
 CHANNEL_SUMMARY = "channel_summary.csv"
-PAGE = "report.html"
 RECONCILIATION = "reconciliation.json"
 UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
 _PARTS = (
     *(CHANNEL_REPORT, PAGE, CHANNEL_SUMMARY),
-    *("daily.csv", "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
+    *(DAILY, CHANGES, "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
     *(RECONCILIATION, UNATTRIBUTED_CONVERSIONS),
 )
 _OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "channel_name")
 _DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
-
-
-def installed_version() -> str:
-    """The version of the pipeline, for the page."""
-    return metadata.version("marketing-attribution-pipeline")
 
 
 def report_folder(model: str, goal: str | None) -> str:
@@ -68,7 +62,7 @@ def report_folder(model: str, goal: str | None) -> str:
     return with_goal(f"report/{model}", goal)
 
 
-class Report(StoringSettings):
+class Report(PagedReport):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
     version = 3
@@ -242,7 +236,7 @@ class Report(StoringSettings):
         expression = self.findings.source.mapping.sessions.channel_name
         warnings = [*warnings_of(channels, books, self.choice, self.groups, expression)]
         prints = {**self.fingerprints(), **stale} if len(stale) < len(self.parts()) else stale
-        self._write_page(self._write(tables, books, prints), prints, warnings)
+        self.write_page(self._write(tables, books, prints), prints, warnings, self.dimension_files)
         check_rejected_share(books, self.max_rejected_share)
         for warning in warnings:
             self.warn(warning)
@@ -254,6 +248,9 @@ class Report(StoringSettings):
         self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any], prints: Mapping[Part, str]
     ) -> dict[str, str]:
         """Write the files, each with its fingerprint; warn of cells that a spreadsheet would run. Gives the texts."""
+        from pipeline.page.changes import build_changes
+        from pipeline.page.tables import ReportFiles
+
         books_of = self.books
         unattributed = list_unattributed((day, books_of.target(day).read()) for day in self.days)
         style = CsvStyle(mark=self.csv_bom, quote_formulas=self.csv_formulas == "quote")
@@ -270,23 +267,10 @@ class Report(StoringSettings):
                 f"cells of the column {', '.join(sorted(risky))} begin as formulas do, and a spreadsheet would run "
                 "them: CSV_FORMULAS=quote puts an apostrophe in front"
             )
+        compared, digest = self.compare(ReportFiles(texts).rows(DAILY))
+        texts[CHANGES] = csv_text(build_changes(compared), style)
+        self.target(CHANGES).write_text(texts[CHANGES], prints[CHANGES], {"before": digest})
         return {**texts, RECONCILIATION: self.books_target.read_text()}
-
-    def _write_page(self, texts: Mapping[str, str], prints: Mapping[Part, str], warnings: Sequence[str]) -> None:
-        """Write the page of the files whose texts these are."""
-        from pipeline.page.page import About, build_page
-
-        about = About(
-            model=self.model,
-            goal=self.goal,
-            days=self.days,
-            settings=self.described(),
-            version=installed_version(),
-            fingerprint=prints[CHANNEL_SUMMARY],
-            warnings=[line for line in warnings if not line.startswith("a feed looks dead")],
-            dimensions=self.dimension_files,
-        )
-        self.target(PAGE).write_text(build_page(texts, about), prints[PAGE])
 
     def _order_days(self) -> Iterator[OrderDay]:
         """Of each day the journeys, their credit, and which conversions are their user's first."""
