@@ -11,6 +11,7 @@ from pipeline.page.figures import written
 
 _EMPTY = Markup("")
 _WIDE, _HIGH = 720.0, 96.0
+_FEW = 10  # days; fewer do not fill the width
 _GAP = 0.18  # of a bar's room
 _BAR, _THICK = 24.0, 7.0
 
@@ -55,7 +56,7 @@ def day_bars(
     kind: str, dates: Sequence[str], values: Sequence[float], shares: Sequence[float], mature: float, label: str
 ) -> Markup:
     """A bar a day; hatched where less than `mature` is expected to have arrived."""
-    most, room = max([*values, 0.0]), _WIDE / max(len(values), 1)
+    most, room = max([*values, 0.0]), _WIDE / max(len(values), _FEW)
     parts = []
     for at, (date, value, share) in enumerate(zip(dates, values, shares, strict=True)):
         high = _HIGH * max(value, 0.0) / most if most else 0.0

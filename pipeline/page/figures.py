@@ -18,7 +18,7 @@ NOTHING = Markup('<span class="none" title="no value: the divisor is 0, or the m
 FREE = Markup('<span class="none" title="orders without any spend: no price">free</span>')
 _DIRECTION = {*map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C))}
 _LOST = "\N{REPLACEMENT CHARACTER}"
-_SMALL = 10
+_LONG = 80  # signs; what is longer is cut after a few lines
 
 
 def plain(text: str) -> str:
@@ -38,7 +38,10 @@ def name(text: str) -> Markup:
     >>> print(name("<b>"))
     <bdi>&lt;b&gt;</bdi>
     """
-    return Markup("<bdi>{}</bdi>").format(plain(text)) if text else Markup('<span class="none">(empty)</span>')
+    shown = plain(text)
+    if len(shown) > _LONG:
+        return Markup('<bdi class="long" title="{0}">{0}</bdi>').format(shown)
+    return Markup("<bdi>{}</bdi>").format(shown) if shown else Markup('<span class="none">(empty)</span>')
 
 
 def written(value: float, kind: str = "amount") -> str:

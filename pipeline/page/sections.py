@@ -167,7 +167,9 @@ def lags(files: ReportFiles) -> list[dict[str, Any]]:
     found = []
     for kind, (title, unit, told) in named.items():
         of_kind = [row for row in rows if row["kind"] == kind]
-        most = max((number(row["orders"]) for row in of_kind), default=0.0)
+        if not of_kind:
+            continue
+        most = max(number(row["orders"]) for row in of_kind)
         lines = [
             {
                 "value": figure(row["value"], "count"),

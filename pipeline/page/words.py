@@ -43,12 +43,16 @@ def _unattributed(books: Mapping[str, Any]) -> Iterator[Statement]:
         "rejected": "rejected by the API",
         "input_rejects": "set aside",
     }
-    why = [Markup("{} {}").format(figure(books[key], "count"), words) for key, words in causes.items() if books[key]]
+    why = [
+        Markup("{} {} {}").format(figure(books[key], "count"), "order" if books[key] == 1 else "orders", words)
+        for key, words in causes.items()
+        if books[key]
+    ]
     if not why:
         yield Statement("good", "All orders attributed", Markup("No revenue is without a channel."))
         return
     share = books["unattributed_revenue"] / (books["revenue"] or math.nan)
-    told = Markup("{} {} of revenue, {} of all, have no channel: orders {}.").format(
+    told = Markup("{} {} of revenue, {} of all, have no channel: {}.").format(
         figure(books["unattributed_revenue"]),
         books["currency"],
         figure(share, "share", formula="unattributed_revenue / revenue"),

@@ -111,7 +111,7 @@ def test_readers_who_hear_the_page_find_what_it_shows(hostile: str) -> None:
 def test_what_deserves_a_look_is_said() -> None:
     page = read_page(build_page(made_files(["Radio"], 14), about(14, warnings=["look here"])))
     for told in (
-        "orders 2 without any session",
+        "2 orders without any session",
         "no cost, <b>while</b> others",
         "2 refunds of 5.00 EUR",
         "3 sessions and 0 costs have rows that cannot be used",
