@@ -21,8 +21,9 @@ from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
 from pipeline.reporting.extracted import Extracted, extracted
 from pipeline.reporting.holes import hole_warnings
+from pipeline.reporting.page_tasks import CHANGES, DAILY, PAGE, PagedReport, installed_version
 from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
-from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution, StoringSettings
+from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
 from pipeline.source.goals import count_by_goal, no_conversion
@@ -33,7 +34,7 @@ from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
 from targets.csv_text import CsvStyle, csv_text, formula_columns
 from targets.fingerprint import fingerprint
-from targets.text import CsvTarget, JsonTarget
+from targets.text import CsvTarget, JsonTarget, TextTarget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,8 @@ CHANNEL_SUMMARY = "channel_summary.csv"
 RECONCILIATION = "reconciliation.json"
 UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
 _PARTS = (
-    *(CHANNEL_REPORT, CHANNEL_SUMMARY, "daily.csv", "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
+    *(CHANNEL_REPORT, PAGE, CHANNEL_SUMMARY),
+    *(DAILY, CHANGES, "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
     *(RECONCILIATION, UNATTRIBUTED_CONVERSIONS),
 )
 _OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "channel_name")
@@ -60,10 +62,10 @@ def report_folder(model: str, goal: str | None) -> str:
     return with_goal(f"report/{model}", goal)
 
 
-class Report(StoringSettings):
+class Report(PagedReport):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
-    version = 2
+    version = 3
     max_rejected_share = setting("max_rejected_share")
     channels = setting("channels")
     dead_feed = setting("dead_feed")
@@ -112,7 +114,7 @@ class Report(StoringSettings):
 
     def parts(self) -> Sequence[Part]:
         """The files; the first one is what a run ends with."""
-        return [*_PARTS[:2], *self.dimension_files.values(), *_PARTS[2:]]
+        return [*_PARTS[:3], *self.dimension_files.values(), *_PARTS[3:]]
 
     @property
     def dimension_files(self) -> dict[str, str]:
@@ -124,12 +126,17 @@ class Report(StoringSettings):
         """Where the reports of the model are, in the data directory."""
         return report_folder(self.model, self.goal)
 
-    def target(self, part: Part) -> CsvTarget | JsonTarget:
+    def target(self, part: Part) -> TextTarget:
         """`<DATA_DIR>/report/<model>[/<goal>]/<interval>/<file>`; of a trial below its own folder."""
-        kind = JsonTarget if part == RECONCILIATION else CsvTarget
+        kind = {RECONCILIATION: JsonTarget, PAGE: TextTarget}.get(str(part), CsvTarget)
         return kind(self.files, f"{self.folder}/{self.date_interval}/{part}")
 
-    def output(self) -> CsvTarget | JsonTarget:
+    @property
+    def books_target(self) -> JsonTarget:
+        """The reconciliation."""
+        return cast("JsonTarget", self.target(RECONCILIATION))
+
+    def output(self) -> TextTarget:
         """The channel report."""
         return self.target(CHANNEL_REPORT)
 
@@ -153,13 +160,16 @@ class Report(StoringSettings):
         made_from = {"contents": contents, "costs": [costs[day] for day in self._days_looked_at()]}
         found = self._extracted()
         of_goal = {"other_goals": found.other_goals} if self.goal is not None else {}
-        return dict.fromkeys(self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)}))
+        inputs: dict[Part, Any] = dict.fromkeys(
+            self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)})
+        )
+        return {**inputs, PAGE: [inputs[PAGE], self.described(), installed_version()]}
 
     def stale(self) -> dict[Part, str]:
         """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""
         stale = super().stale()
         if RECONCILIATION not in stale:
-            books = self.target(RECONCILIATION).read()
+            books = self.books_target.read()
             too_dead = self.dead_feed == "fail" and books["dead_feeds"]
             if too_dead or too_many_rejected(books, self.max_rejected_share):
                 stale[RECONCILIATION] = self.fingerprints()[RECONCILIATION]
@@ -172,7 +182,7 @@ class Report(StoringSettings):
 
         self.make_files()
         summary = read_csv(self.target(CHANNEL_SUMMARY).read_text())
-        books = self.target(RECONCILIATION).read()
+        books = self.books_target.read()
         files = [str(self.target(part)) for part in reversed(self.parts())]
         sys.stdout.write(
             render(summary, books, ", ".join([self.model, *self.goal_told, str(self.date_interval)]), files)
@@ -222,32 +232,45 @@ class Report(StoringSettings):
         check_books(books)
         if self.dead_feed == "fail":
             refuse_dead_feeds(books["dead_feeds"])
-        self._write(tables, books, {**self.fingerprints(), **stale} if len(stale) < len(self.parts()) else stale)
-        check_rejected_share(books, self.max_rejected_share)
         channels = tables[CHANNEL_SUMMARY]["channel_name"].tolist()[:-1]
         expression = self.findings.source.mapping.sessions.channel_name
-        for warning in warnings_of(channels, books, self.choice, self.groups, expression):
+        warnings = [*warnings_of(channels, books, self.choice, self.groups, expression)]
+        prints = {**self.fingerprints(), **stale} if len(stale) < len(self.parts()) else stale
+        self.write_page(self._write(tables, books, prints), prints, warnings, self.dimension_files)
+        check_rejected_share(books, self.max_rejected_share)
+        for warning in warnings:
             self.warn(warning)
         if self.goal_types and not self.choice.has_types:
             self.warn(f"GOAL_TYPES has no effect: {self.model} has no conversion types")
         return f"{books['attributed']:,} of {books['conversions']:,} conversions attributed, the books balance"
 
-    def _write(self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any], prints: Mapping[Part, str]) -> None:
-        """Write the files, each with its fingerprint; warn of cells that a spreadsheet would run."""
+    def _write(
+        self, tables: Mapping[str, pd.DataFrame], books: Mapping[str, Any], prints: Mapping[Part, str]
+    ) -> dict[str, str]:
+        """Write the files, each with its fingerprint; warn of cells that a spreadsheet would run. Gives the texts."""
+        from pipeline.page.changes import build_changes
+        from pipeline.page.tables import ReportFiles
+
         books_of = self.books
         unattributed = list_unattributed((day, books_of.target(day).read()) for day in self.days)
         style = CsvStyle(mark=self.csv_bom, quote_formulas=self.csv_formulas == "quote")
         risky = set()
         written: dict[str, pd.DataFrame | Mapping[str, list[Any]]] = {**tables, UNATTRIBUTED_CONVERSIONS: unattributed}
+        texts = {}
         for part, table in written.items():
-            self.target(part).write_text(csv_text(table, style), prints[part])
+            texts[part] = csv_text(table, style)
+            self.target(part).write_text(texts[part], prints[part])
             risky |= set(formula_columns(table))
-        cast("JsonTarget", self.target(RECONCILIATION)).write(books, prints[RECONCILIATION])
+        self.books_target.write(books, prints[RECONCILIATION])
         if risky and not style.quote_formulas:
             self.warn(
                 f"cells of the column {', '.join(sorted(risky))} begin as formulas do, and a spreadsheet would run "
                 "them: CSV_FORMULAS=quote puts an apostrophe in front"
             )
+        compared, digest = self.compare(ReportFiles(texts).rows(DAILY))
+        texts[CHANGES] = csv_text(build_changes(compared), style)
+        self.target(CHANGES).write_text(texts[CHANGES], prints[CHANGES], {"before": digest})
+        return {**texts, RECONCILIATION: self.books_target.read_text()}
 
     def _order_days(self) -> Iterator[OrderDay]:
         """Of each day the journeys, their credit, and which conversions are their user's first."""

@@ -26,8 +26,16 @@ from pipeline.stage import Stage
 DAYS = [str(day) for day in days_of(IntervalParameter().parse(SHOP_INTERVAL))]
 DAY = "2023-08-31"
 FILES = [
-    *("channel_phases.csv", "channel_reporting.csv", "channel_summary.csv", "daily.csv", "lags.csv", "maturity.csv"),
-    *("paths.csv", "reconciliation.json", "unattributed_conversions.csv"),
+    *(
+        "changes.csv",
+        "channel_phases.csv",
+        "channel_reporting.csv",
+        "channel_summary.csv",
+        "daily.csv",
+        "lags.csv",
+        "maturity.csv",
+    ),
+    *("paths.csv", "reconciliation.json", "report.html", "unattributed_conversions.csv"),
 ]
 OF_CREDIT = ["Attribution", "ChannelCredit", "ConversionBooks", "StoredAttribution", "ChannelReportingTable", "Report"]
 OF_ROWS = ["SourceFindings", "Sessions", "ChannelCosts", "Conversions", "Journeys"]

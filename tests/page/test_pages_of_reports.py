@@ -1,0 +1,117 @@
+"""The pages of real reports, and the command that opens the newest."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.comparing import read_report
+from support.databases import SHOP_INTERVAL
+from support.page_reader import assert_figures_are_of, read_page, texts_of
+from support.running import Workplace
+
+FIRST, SECOND = "2023-08-29-2023-08-31", "2023-08-31-2023-09-02"
+
+
+def folder_of(place: Workplace, interval: str) -> Path:
+    return place.report_file(interval, "report.html").parent
+
+
+def test_every_number_of_a_real_page_is_of_a_file(undisturbed: Workplace) -> None:
+    folder = folder_of(undisturbed, SHOP_INTERVAL)
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    page = read_page(text)
+    assert_figures_are_of(texts_of(folder), page)
+    channels = {row["channel_name"] for row in read_report(folder / "channel_summary.csv")} - {"total"}
+    assert {name.replace("\n", "\ufffd").replace("\r", "\ufffd") for name in channels} <= {*page.names}
+    assert str(undisturbed.folder) not in text
+    assert (folder.parent / "latest" / "report.html").read_text(encoding="utf-8") == text
+    assert read_report(folder / "changes.csv") == []
+    assert "There is nothing to compare with" in page.text
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, undisturbed: Workplace) -> Workplace:
+    """The shop after the reports of two days and of the two before, in this order, and of the former again."""
+    place = undisturbed.copy(tmp_path_factory.mktemp("twice") / "shop")
+    place.report(SECOND).succeeded()
+    return place
+
+
+def test_a_report_is_compared_with_the_days_before(twice: Workplace) -> None:
+    *channels, total = read_report(folder_of(twice, SECOND) / "changes.csv")
+    assert (total["before"], total["now"]) == (FIRST, SECOND)
+    twice.report(FIRST).succeeded()
+    for when, interval in (("before", FIRST), ("now", SECOND)):
+        for row in read_report(folder_of(twice, interval) / "channel_summary.csv"):
+            changed = (
+                total
+                if row["is_total"] == "1"
+                else next(of for of in channels if of["channel_name"] == row["channel_name"])
+            )
+            for amount in ("spend", "orders", "revenue"):
+                assert math.isclose(float(changed[f"{amount}_{when}"]), float(row[amount]), abs_tol=1e-9)
+    revenue = [float(row["revenue_of_orders"]) + float(row["revenue_of_value"]) for row in channels]
+    assert abs(math.fsum(revenue) - float(total["revenue_change"])) < 0.005
+    for row in (*channels, total):
+        if row["CPO_change"]:
+            assert abs(float(row["CPO_of_spend"]) + float(row["CPO_of_orders"]) - float(row["CPO_change"])) < 0.005
+    page = read_page((folder_of(twice, SECOND) / "report.html").read_text(encoding="utf-8"))
+    assert_figures_are_of(texts_of(folder_of(twice, SECOND)), page)
+    assert "Why it changed" in page.text
+
+
+def test_days_that_come_later_are_compared_with(twice: Workplace) -> None:
+    lonely = "2023-08-30-2023-08-31"
+    twice.report(lonely).succeeded()
+    assert read_report(folder_of(twice, lonely) / "changes.csv")[-1]["before"] == "2023-08-29-2023-08-30"
+    folder = twice.files / "channel_credit"
+    days = [*folder.rglob("2023-08-29.parquet*")]
+    assert days
+    for path in days:
+        path.unlink()
+    assert twice.report(lonely).succeeded().kinds_built == {"Report"}
+    assert read_report(folder_of(twice, lonely) / "changes.csv") == []
+    assert twice.report(lonely).succeeded().built == []
+    twice.report("2023-08-29").succeeded()
+    assert twice.report(lonely).succeeded().kinds_built == {"Report"}
+    assert read_report(folder_of(twice, lonely) / "changes.csv") != []
+
+
+def command(place: Workplace, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    told = {**os.environ, "DATA_DIR": str(place.files), **environment}
+    run = [sys.executable, "-m", "pipeline.page.command", *arguments]
+    return subprocess.run(run, env=told, cwd=place.folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_opens_the_page_of_the_interval_that_ends_last(undisturbed: Workplace, tmp_path: Path) -> None:
+    newest = folder_of(undisturbed, SHOP_INTERVAL) / "report.html"
+    printed = command(undisturbed, "open", "--print")
+    assert (printed.returncode, printed.stdout, printed.stderr) == (0, f"{newest}\n", "")
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    opened = command(undisturbed, "open", BROWSER=f"{browser} %s")
+    assert (opened.returncode, opened.stdout) == (0, f"{newest}\n")
+    assert (tmp_path / "opened").read_text() == f"{newest.as_uri()}\n"
+
+
+def test_the_command_says_what_is_wrong(undisturbed: Workplace) -> None:
+    lacking = command(undisturbed, "open", "--model", "linear")
+    assert (lacking.returncode, lacking.stdout) == (1, "")
+    assert lacking.stderr.startswith("ERROR: there is no page of a report of linear below ")
+    wrong = command(undisturbed, "close")
+    assert wrong.returncode == 40
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_the_books_of_the_page_are_those_of_the_report(undisturbed: Workplace) -> None:
+    folder = folder_of(undisturbed, SHOP_INTERVAL)
+    books = json.loads((folder / "reconciliation.json").read_bytes())
+    text = read_page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert f"{books['attributed']:,} of {books['conversions']:,} orders are attributed" in text
