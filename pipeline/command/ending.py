@@ -33,11 +33,11 @@ class Ending:
         self.log_format = getattr(task, "log_format", self.log_format)
         use_format(self.log_format)
 
-    def say(self, causes: Sequence[Cause], code: int) -> None:
-        """Keep the record, tell the run on one line, and end with the causes."""
+    def say(self, causes: Sequence[Cause], code: int, *, was_refused: bool = False) -> None:
+        """Keep the record, tell the run on one line, unless it was refused before it began, and end with the causes."""
         if not logging.getLogger("luigi-interface").hasHandlers():  # Luigi's own options were wrong
             set_up(InterfaceLogging.setup.__defaults__[0], self.log_format)
-        for level, words in self._told(causes, code):
+        for level, words in self._told(causes, code, was_refused=was_refused):
             logger.log(level, "%s", words)
         for cause in causes:
             logger.error("%s", cause, extra={"stage": cause.label})
@@ -46,6 +46,11 @@ class Ending:
         """Say how the run ended, and end the process with the exit code."""
         self.say(causes, code)
         sys.exit(code)
+
+    def refuse(self, cause: Cause) -> NoReturn:
+        """End the process for what is wrong with the command; the cause is all there is to say."""
+        self.say([cause], cause.code, was_refused=True)
+        sys.exit(cause.code)
 
     def early(self, cause: Cause) -> str:
         """What to print of a run that ends for this cause, whatever it is doing; its record is kept."""
@@ -58,12 +63,13 @@ class Ending:
         causes = [*self.causes.gathered(), cause]
         return "".join(line(self.log_format, logging.ERROR, str(each), each.label) for each in causes)
 
-    def _told(self, causes: Sequence[Cause], code: int) -> Iterator[tuple[int, str]]:
+    def _told(self, causes: Sequence[Cause], code: int, *, was_refused: bool = False) -> Iterator[tuple[int, str]]:
         """Keep the record; the run on one line, after what could not be kept of it. No failure of it is the run's."""
         try:
             document = self._record.document(code, [*map(str, causes)])
             for words in self._record.keep(document):
                 yield logging.WARNING, words
-            yield logging.INFO, run_line(document)
+            if not was_refused:
+                yield logging.INFO, run_line(document)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is what it was
             yield logging.WARNING, f"the record of the run is not kept: {type(error).__name__}: {error}"

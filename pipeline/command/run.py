@@ -74,7 +74,7 @@ def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) ->
         seconds = _longest_run(task)
     except (*WRONG_COMMAND, PipelineError, TargetError, ValueError, OSError) as error:
         code = exit_code("unhandled_exception")
-        ending.end([Cause("", _KWARGS.sub("", str(error)), code)], code)
+        ending.refuse(Cause("", _KWARGS.sub("", str(error)), code))
     label, code = label_of(task), exit_code("task_failed")
     if isinstance(task, IntervalStage):
         _refuse_unfinished(task, ending, code)
@@ -82,8 +82,8 @@ def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) ->
     def cause(reason: str, code: int) -> Cause:
         return Cause(label, f"{reason}; what was built stays, run again to go on", code)
 
-    with ExitStack() as stack:
-        try:
+    try:
+        with ExitStack() as stack:
             if not options.no_lock:
                 stack.enter_context(alone(task))
             words, last_words = (
@@ -92,15 +92,15 @@ def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) ->
             )
             stack.enter_context(early_end(seconds, words, last_words, code))
             result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
-        except TargetError as error:
-            ending.end([Cause(label, str(error), code)], code)
-        except AlreadyRunningError as error:
-            code = exit_code("already_running")
-            ending.end([Cause(label, str(error), code)], code)
-        except UnreachableSchedulerError as error:
-            code = exit_code("not_run")
-            found = [each for each in ending.causes.gathered() if each.words != str(error)]
-            ending.end([*found, Cause("", str(error), code)], code)
+    except TargetError as error:
+        ending.end([Cause(label, str(error), code)], code)
+    except AlreadyRunningError as error:
+        code = exit_code("already_running")
+        ending.end([Cause(label, str(error), code)], code)
+    except UnreachableSchedulerError as error:
+        code = exit_code("not_run")
+        found = [each for each in ending.causes.gathered() if each.words != str(error)]
+        ending.end([*found, Cause("", str(error), code)], code)
     if result.status in _SUCCEEDED:
         ending.say([], 0)
         return result
@@ -129,7 +129,7 @@ def _refuse_unfinished(task: IntervalStage, ending: Ending, code: int) -> None:
     try:
         refuse_unfinished(task.date_interval, getattr(task, "report_timezone", "UTC"))
     except IntervalError as error:
-        ending.end([Cause(task.label, str(error), code)], code)
+        ending.refuse(Cause(task.label, str(error), code))
 
 
 def _check_settings(module_of: Mapping[str, str]) -> None:
