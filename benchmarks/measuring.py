@@ -20,8 +20,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOG_LINES_SHOWN = 12
 
-# `INFO: Journeys 2023-08-29-2023-09-08: 10 days, 3,399 rows in 0.3 s`, of which all but the name may be missing.
-_STAGE_LINE = re.compile(r"^INFO: (?P<stage>[A-Z]\w+)(?: [\d-]+)?: (?P<message>.*)$")
+# `INFO: 2023-09-08T03:30:00Z Journeys 2023-08-29-2023-09-08: 10 days, 3,399 rows in 0.3 s`,
+# of which all but the name may be missing.
+_STAGE_LINE = re.compile(r"^INFO: (?:[\dT:-]+Z )?(?P<stage>[A-Z]\w+)(?: [\d-]+)?: (?P<message>.*)$")
 _ROWS = re.compile(r"([\d,]+) (rows|sessions|conversions|channels)\b")
 _SECONDS = re.compile(r"\bin ([\d.,]+) s\b")
 _TASKS = re.compile(r"^Scheduled (\d+) tasks? of which")

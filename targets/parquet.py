@@ -34,6 +34,13 @@ class ParquetTarget(StampedTarget):
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self.unreadable(str(error)) from error
 
+    def rows(self) -> int:
+        """How many rows the file has; 0 where there is none."""
+        try:
+            return int(pq.read_metadata(self.path).num_rows)
+        except (pa.ArrowException, OSError):
+            return 0
+
     def write(self, rows: pa.Table, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
         """Write `rows`, with `notes` beside them. Raises `UnwritableTargetError`."""
         table = rows.select(self.schema.names).cast(self.schema)

@@ -7,7 +7,13 @@ command line, and the one that runs the task it names.
     arguments          the tasks named on the command line, its help, and what is wrong with it
     luigi_defaults     Luigi's settings where no luigi.cfg says otherwise
     run                settings checked, the task run, the exit code
-    causes             why stages failed, handed over by the workers and printed last
+    notes              what the workers hand over to the process that forked them
+    causes             why stages failed, printed last
+    stage_figures      what stages made and reused, and what they warned of
+    run_document       the record of a run as a document, as a line, and as metrics
+    run_record         the record in its files: run.json and the metrics file
+    ending             how a command ends: record, line, causes
+    log_lines          what a line of the log looks like
     same_command       a lock against the same command running twice
     early_end          the end of a command after MAX_RUN_SECONDS, or by a signal
     remote_scheduler   a luigid that does not answer

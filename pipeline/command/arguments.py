@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
+from pipeline.command.log_lines import refuse
 from pipeline.command.luigi_defaults import exit_code
 
 _HELP = {"--help", "--help-all"}
@@ -78,5 +78,4 @@ def _refuse_option(message: str) -> NoReturn:
 
 
 def _refuse(message: str) -> NoReturn:
-    sys.stderr.write(f"ERROR: {' '.join(message.split())}\n")
-    sys.exit(exit_code("unhandled_exception"))
+    refuse(message, exit_code("unhandled_exception"))

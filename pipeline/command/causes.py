@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
 import sys
-import tempfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import luigi
 from luigi.parameter import ParameterException
 from luigi.task_register import TaskClassException
 
+from pipeline.command.log_lines import LOGGER
 from pipeline.command.luigi_defaults import exit_code
+from pipeline.command.notes import Notes
 from pipeline.command.remote_scheduler import UnreachableSchedulerError
 from pipeline.errors import ModelError, PipelineError, SettingsError
 from targets.errors import TargetError
 
-logger = logging.getLogger("luigi-interface.pipeline")
+logger = logging.getLogger(LOGGER)
 
 WRONG_COMMAND = (SettingsError, ModelError, ParameterException, TaskClassException)
+_CAUSE = "cause"
 _CHATTER = re.compile(
     r"Informed scheduler|\[pid \d+\] Worker .* (running|done) |Done scheduling|Running Worker|Worker .* was stopped"
 )
@@ -41,43 +41,55 @@ def explain(error: BaseException | None) -> tuple[str, int] | None:
     return None
 
 
+class Cause(NamedTuple):
+    """Why a stage failed, with the exit code that follows; 0 is the code of an error that explains nothing."""
+
+    label: str
+    words: str
+    code: int
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.words}" if self.label else self.words
+
+
 class Causes:
     """The causes of failures in this process and in those it forks."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept until the process ends, by forks too
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         luigi.Task.event_handler(luigi.Event.FAILURE)(self._failed)
         luigi.Task.event_handler(luigi.Event.BROKEN_TASK)(self._failed)
         luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(self._died)
         luigi.Task.event_handler(luigi.Event.TIMEOUT)(self._died)
         logging.getLogger("luigi-interface").addFilter(_is_worth_a_line)
 
-    def gathered(self) -> dict[str, int]:
-        """Each cause with its exit code, in order; 0 is the code of an error that explains nothing."""
-        causes: dict[str, tuple[str, int]] = {}
-        for line in os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size, 0).splitlines():
-            label, cause, code = json.loads(line)
-            causes.setdefault(cause, (label, code))
-        return {f"{label}: {cause}" if label else cause: code for cause, (label, code) in causes.items()}
+    def gathered(self) -> list[Cause]:
+        """Each cause once, in order, as the stage said it that came first."""
+        causes: dict[str, Cause] = {}
+        for noted in self._notes.read(_CAUSE):
+            cause = Cause(*noted)
+            causes.setdefault(cause.words, cause)
+        return [*causes.values()]
 
     def _failed(self, task: Any, error: BaseException) -> None:  # noqa: ANN401 - any task
         cause, code = explain(error) or (f"{type(error).__name__}: {error}; the traceback is above", 0)
-        self._add("" if isinstance(error, UnreachableSchedulerError) else _label(task), cause, code)
+        self._add("" if isinstance(error, UnreachableSchedulerError) else label_of(task), cause, code)
 
     def _died(self, task: Any, message: str) -> None:  # noqa: ANN401 - any task
         ending = message.partition(task.task_id)[2].strip()
         cause = f"its process {ending}; perhaps memory was short: lower MEMORY_LIMIT or --workers, and run again"
-        self._add(_label(task), cause, exit_code("task_failed"))
+        self._add(label_of(task), cause, exit_code("task_failed"))
 
     def _add(self, label: str, cause: str, code: int) -> None:
-        logger.info("%s: failed; the cause is printed at the end", label or "the scheduler")
+        logger.info("%s: failed; the cause is printed at the end", label or "the scheduler", extra={"stage": label})
         try:
-            self._file.write((json.dumps([label, cause, code]) + "\n").encode())
+            self._notes.write(_CAUSE, [label, cause, code])
         except OSError:  # the disk is full
             logger.error("%s: %s", label, cause)  # noqa: TRY400 - it is the stage's error, not this one
 
 
-def _label(task: Any) -> str:  # noqa: ANN401 - any task
+def label_of(task: Any) -> str:  # noqa: ANN401 - any task
+    """What a task is called in messages."""
     return str(getattr(task, "label", task.task_family))
 
 

@@ -14,15 +14,29 @@ from contextlib import contextmanager
 from luigi.worker import fork_lock
 
 _LONGEST_FORK = 2.0  # seconds
+_LONGEST_RECORD = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+Words = Callable[[str, int], str]
+"""What to print, by the reason of the end and the exit code."""
+
+
 @contextmanager
-def early_end(seconds: float, last_words: Callable[[str], str], code: int) -> Iterator[None]:
+def early_end(seconds: float, words: Words, last_words: Words, code: int) -> Iterator[None]:
     """End the process and the workers that it has forked if the block takes longer (0: no limit), or at a signal.
 
-    `last_words` of the reason are printed; `code` is the exit code after the time, as shells have it after a signal.
+    `words` are printed, or `last_words` if these are not there within seconds, as where a disk hangs. `code` is the
+    exit code after the time; after a signal it is as shells have it.
     """
+
+    def end(reason: str, code: int) -> None:
+        found: list[str] = []
+        telling = threading.Thread(target=lambda: found.append(words(reason, code)), daemon=True)
+        telling.start()
+        telling.join(_LONGEST_RECORD)
+        _end(found[0] if found else last_words(reason, code), code)
+
     # A handler of Python's would wait for the end of a query; the descriptor is written to at once.
     received, sent = os.pipe()
     os.set_blocking(sent, False)
@@ -37,10 +51,10 @@ def early_end(seconds: float, last_words: Callable[[str], str], code: int) -> It
             if select.select([received], [], [], left)[0]:
                 number = os.read(received, 1)[0]
                 if number in heeded:
-                    _end(last_words(f"ended by {signal.Signals(number).name}"), 128 + number)
+                    end(f"ended by {signal.Signals(number).name}", 128 + number)
                 elif not number:
                     return
-        _end(last_words(f"ended after MAX_RUN_SECONDS, {seconds:g} s"), code)
+        end(f"ended after MAX_RUN_SECONDS, {seconds:g} s", code)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -6,19 +6,20 @@ import importlib
 import logging
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import Any
 
 import luigi.configuration
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.execution_summary import LuigiStatusCode
-from luigi.setup_logging import InterfaceLogging
 
-from pipeline.command.causes import WRONG_COMMAND, Causes
+from pipeline.command.arguments import tasks_named
+from pipeline.command.causes import WRONG_COMMAND, Cause, label_of
 from pipeline.command.early_end import early_end
+from pipeline.command.ending import Ending
+from pipeline.command.log_lines import LOGGER, format_asked_for, set_up
 from pipeline.command.luigi_defaults import exit_code
 from pipeline.command.remote_scheduler import CommandScheduler, UnreachableSchedulerError
 from pipeline.command.same_command import AlreadyRunningError, alone
@@ -29,9 +30,18 @@ from pipeline.settings import check_configuration, doubtful_names, setting_in_fo
 from pipeline.stage import IntervalStage, Stage
 from targets.errors import TargetError
 
-logger = logging.getLogger("luigi-interface.pipeline")
+logger = logging.getLogger(LOGGER)
 
 _SUCCEEDED = (LuigiStatusCode.SUCCESS, LuigiStatusCode.SUCCESS_WITH_RETRY)
+
+_LUIGIS_CODES = {
+    LuigiStatusCode.FAILED: "task_failed",
+    LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED: "scheduling_error",
+    LuigiStatusCode.SCHEDULING_FAILED: "scheduling_error",
+    LuigiStatusCode.NOT_RUN: "not_run",
+    LuigiStatusCode.MISSING_EXT: "missing_data",
+}
+"""The names of the exit codes that Luigi ends with by itself."""
 
 _KWARGS = re.compile(r"\[args=.*?kwargs=.*?\](?=: )")  # Luigi's, in errors about parameters
 
@@ -43,44 +53,61 @@ class _Factory(luigi.interface._WorkerSchedulerFactory):  # noqa: SLF001 - its t
 
 def run(module_of: Mapping[str, str], arguments: Sequence[str]) -> Any:  # noqa: ANN401 - Luigi's result
     """Run the task that the arguments name; raises `SystemExit` where Luigi would not know the exit code."""
-    causes = Causes()
-    with CmdlineParser.global_instance([_kept_by_luigi(argument) for argument in arguments]) as parser:
-        try:
-            options = luigi.interface.core()
-            InterfaceLogging.setup(options)
-            _check_settings(module_of)
-            task = parser.get_task_obj()
-            seconds = _longest_run(task)
-        except (*WRONG_COMMAND, PipelineError, TargetError, ValueError, OSError) as error:
-            _end([_KWARGS.sub("", str(error))], exit_code("unhandled_exception"))
-        label = getattr(task, "label", task.task_family)
-        code = exit_code("task_failed")
-        if isinstance(task, IntervalStage):
-            _refuse_unfinished(task, code)
+    ending = Ending(" ".join(tasks_named(arguments, module_of)[:1]), format_asked_for(arguments))
+    try:
+        with CmdlineParser.global_instance([_kept_by_luigi(argument) for argument in arguments]) as parser:
+            return _run(module_of, parser, ending)
+    except Exception as error:  # of the program; Luigi would print its traceback last
+        logger.critical("an error of the program", exc_info=True)
+        words = f"{type(error).__name__}: {error}; the traceback is above"
+        code = exit_code("unhandled_exception")
+        ending.end([Cause("", words, code)], code)
 
-        def last_words(reason: str) -> str:
-            lines = [*causes.gathered(), f"{label}: {reason}; what was built stays, run again to go on"]
-            return "".join(f"ERROR: {line}\n" for line in lines)
 
+def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) -> Any:  # noqa: ANN401 - Luigi's result
+    try:
+        options = luigi.interface.core()
+        set_up(options, ending.log_format)
+        _check_settings(module_of)
+        task = parser.get_task_obj()
+        ending.of(task)
+        seconds = _longest_run(task)
+    except (*WRONG_COMMAND, PipelineError, TargetError, ValueError, OSError) as error:
+        code = exit_code("unhandled_exception")
+        ending.refuse(Cause("", _KWARGS.sub("", str(error)), code))
+    label, code = label_of(task), exit_code("task_failed")
+    if isinstance(task, IntervalStage):
+        _refuse_unfinished(task, ending, code)
+
+    def cause(reason: str, code: int) -> Cause:
+        return Cause(label, f"{reason}; what was built stays, run again to go on", code)
+
+    try:
         with ExitStack() as stack:
-            try:
-                if not options.no_lock:
-                    stack.enter_context(alone(task))
-                stack.enter_context(early_end(seconds, last_words, code))
-                result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
-            except TargetError as error:
-                _end([f"{label}: {error}"], code)
-            except AlreadyRunningError as error:
-                logger.error("%s: %s", label, error)  # noqa: TRY400 - no traceback
-                raise
-            except UnreachableSchedulerError as error:
-                _end([*dict.fromkeys([*causes.gathered(), str(error)])], exit_code("not_run"))
+            if not options.no_lock:
+                stack.enter_context(alone(task))
+            words, last_words = (
+                lambda *end: ending.early(cause(*end)),
+                lambda *end: ending.last_words(cause(*end)),
+            )
+            stack.enter_context(early_end(seconds, words, last_words, code))
+            result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
+    except TargetError as error:
+        ending.end([Cause(label, str(error), code)], code)
+    except AlreadyRunningError as error:
+        code = exit_code("already_running")
+        ending.end([Cause(label, str(error), code)], code)
+    except UnreachableSchedulerError as error:
+        code = exit_code("not_run")
+        found = [each for each in ending.causes.gathered() if each.words != str(error)]
+        ending.end([*found, Cause("", str(error), code)], code)
     if result.status in _SUCCEEDED:
+        ending.say([], 0)
         return result
-    gathered = causes.gathered() or {f"{label}: not run; the messages above say why": 0}
-    if all(gathered.values()):
-        _end([*gathered], max(gathered.values()))
-    _say([*gathered])
+    causes = ending.causes.gathered() or [Cause(label, "not run; the messages above say why", 0)]
+    if all(each.code for each in causes):
+        ending.end(causes, max(each.code for each in causes))
+    ending.say(causes, exit_code(_LUIGIS_CODES[result.status]))
     return result
 
 
@@ -97,12 +124,12 @@ def _longest_run(task: Any) -> float:  # noqa: ANN401 - any task
     return float(task.max_run_seconds)
 
 
-def _refuse_unfinished(task: IntervalStage, code: int) -> None:
+def _refuse_unfinished(task: IntervalStage, ending: Ending, code: int) -> None:
     """End with one line, before anything is built, for an interval that every stage would refuse."""
     try:
         refuse_unfinished(task.date_interval, getattr(task, "report_timezone", "UTC"))
     except IntervalError as error:
-        _end([f"{task.label}: {error}"], code)
+        ending.refuse(Cause(task.label, str(error), code))
 
 
 def _check_settings(module_of: Mapping[str, str]) -> None:
@@ -123,15 +150,3 @@ def _settings_of(task: Any) -> dict[str, str]:  # noqa: ANN401 - a task class
     """The parameters of a task that are settings, with the names of these."""
     parameters = task.get_params()
     return {name: parameter.declared.name for name, parameter in parameters if isinstance(parameter, SettingParameter)}
-
-
-def _end(lines: Sequence[str], code: int) -> NoReturn:
-    _say(lines)
-    sys.exit(code)
-
-
-def _say(lines: Sequence[str]) -> None:
-    if not logger.hasHandlers():  # Luigi's own options were wrong
-        InterfaceLogging.setup()
-    for line in lines:
-        logger.error("%s", " ".join(line.split()))

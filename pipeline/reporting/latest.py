@@ -28,3 +28,11 @@ def keep_latest(files: Files, folder: str, interval: str, names: Sequence[str]) 
             files.write(copy, content)
     if files.version(record) is None or files.read(record) != f"{interval}\n".encode():
         files.write(record, f"{interval}\n".encode())
+
+
+def is_latest(files: Files, folder: str, interval: str) -> bool:
+    """Whether the copies in `<folder>/latest/` are of this interval."""
+    try:
+        return files.read(f"{folder}/latest/{INTERVAL}") == f"{interval}\n".encode()
+    except OSError:
+        return False

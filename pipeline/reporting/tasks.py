@@ -175,6 +175,25 @@ class Report(PagedReport):
                 stale[RECONCILIATION] = self.fingerprints()[RECONCILIATION]
         return stale
 
+    def figures(self) -> Mapping[str, float]:
+        """Spend, revenue, conversions and those attributed of the interval, from the books."""
+        books = self.target(RECONCILIATION).read()
+        return {
+            "spend": books["spend"],
+            "revenue": books["revenue"],
+            "orders": books["conversions"],
+            "attributed_orders": books["attributed"],
+        }
+
+    def run_folders(self) -> list[str]:
+        """Beside the files, if they are there, and beside their copies, if those are the latest."""
+        from pipeline.reporting.latest import is_latest
+
+        if not self.output().exists():
+            return []
+        latest = [f"{self.folder}/latest"] if is_latest(self.files, self.folder, str(self.date_interval)) else []
+        return [f"{self.folder}/{self.date_interval}", *latest]
+
     def run_once(self) -> None:
         """Make the files and print the totals by channel."""
         from pipeline.reporting.channel_report import read_csv

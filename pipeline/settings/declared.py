@@ -12,7 +12,10 @@ from pipeline.settings.source import SourceSettings
 SECRETS = ("IHC_API_KEY", "IHC_API_KEY_FILE")
 """Variables that are no settings: what they hold stands in no file and no parameter."""
 
-LOCATIONS = ("database_url", "results_database_url", "source_mapping", "data_dir", "file_mode", "api_url")
+LOCATIONS = (
+    *("database_url", "results_database_url", "source_mapping", "data_dir", "file_mode", "api_url"),
+    "metrics_file",
+)
 """The settings that are no options."""
 
 

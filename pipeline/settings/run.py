@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.settings import parsers
-from pipeline.settings.declare import manner, setting
-from pipeline.settings.parsers import boolean, choice, memory, number, whole
+from pipeline.settings.declare import location, manner, setting
+from pipeline.settings.parsers import boolean, choice, memory, number, optional, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +52,9 @@ class RunSettings:
         "run", "max_run_seconds", number(0), "0", "MAX_RUN_SECONDS", "seconds that a command may take, 0: no limit"
     )
     memory_limit: str = manner("run", "memory_limit", memory, "1GB", "MEMORY_LIMIT", "memory of the SQL engine")
+    log_format: str = manner(
+        "run", "log_format", choice("text", "json"), "text", "LOG_FORMAT", "what a line of the log is: text, or json"
+    )
+    metrics_file: str | None = location(
+        "run", "metrics_file", optional, "", "METRICS_FILE", "a Prometheus text file, written whole at the end of a run"
+    )

@@ -8,9 +8,22 @@ parts that are not, and writes each whole before the next; so a run that stops a
     parts   the parts of a stage, made on several processors, and their errors
     lock    the lock that one run of a stage holds while another waits
     look    what one look at many stages has found
+    telling what a stage tells of its run
 """
 
 from pipeline.stage.parts import Part, counted, raise_together
 from pipeline.stage.stage import RUN, IntervalStage, Stage
+from pipeline.stage.telling import STAGE_RAN, Ran, ran, stage_at_work
 
-__all__ = ["RUN", "IntervalStage", "Part", "Stage", "counted", "raise_together"]
+__all__ = [
+    "RUN",
+    "STAGE_RAN",
+    "IntervalStage",
+    "Part",
+    "Ran",
+    "Stage",
+    "counted",
+    "raise_together",
+    "ran",
+    "stage_at_work",
+]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar, TypeVar
 
 import luigi
 from luigi.task import MixinNaiveBulkComplete, flatten
 
+from pipeline.console import on_one_line
 from pipeline.days import days_of, refuse_unfinished
 from pipeline.errors import PipelineError, SettingsError, StageError
 from pipeline.parameters import IntervalParameter, PlacesParameter, setting
 from pipeline.stage.lock import stage_lock
 from pipeline.stage.look import is_asked_by_a_worker, look_going_on, one_look
 from pipeline.stage.parts import SHOWN, Part, make_each
+from pipeline.stage.telling import STAGE_RAN, at_work, ran
 from targets.errors import TargetError
 from targets.files import Files
 from targets.fingerprint import Stamp, fingerprint
@@ -52,6 +55,7 @@ class Stage(luigi.Task):
     retries = setting("retries")
     lock_seconds = setting("lock_seconds")
     max_run_seconds = setting("max_run_seconds")
+    log_format = setting("log_format")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
         super().__init__(*args, **kwargs)
@@ -128,7 +132,8 @@ class Stage(luigi.Task):
         """Make what is missing or stale, as often as `retries` says. Raises `PipelineError`, `TargetError`."""
         for attempt in range(self.retries + 1):
             try:
-                self.run_once()
+                with at_work(self.label):
+                    self.run_once()
             except (PipelineError, TargetError) as error:
                 if attempt == self.retries or isinstance(error, SettingsError):
                     raise
@@ -141,7 +146,7 @@ class Stage(luigi.Task):
     def on_failure(self, exception: BaseException) -> str:
         """What the dashboard shows: one line for an error that explains itself."""
         if isinstance(exception, PipelineError | TargetError):
-            return str(exception)
+            return on_one_line(str(exception))
         return super().on_failure(exception)
 
     @property
@@ -212,16 +217,30 @@ class Stage(luigi.Task):
         with self.alone():
             with one_look():
                 stale = self.stale()
-            if stale:
-                started = time.monotonic()
-                made = self.make(stale)
-                self.done(f"{made} in {time.monotonic() - started:.1f} s")
-            with one_look():
-                left = self.lacking()
+            started = time.monotonic()
+            try:
+                if stale:
+                    made = self.make(stale)
+                    self.done(f"{made} in {time.monotonic() - started:.1f} s")
+                with one_look():
+                    left = self.lacking()
+            except Exception:
+                left = stale
+                with suppress(PipelineError, TargetError), one_look():
+                    left = self.lacking()
+                self._tell_what_it_made(stale.keys() - left.keys(), time.monotonic() - started, failed=True)
+                raise
+            self._tell_what_it_made(stale.keys() - left.keys(), time.monotonic() - started, failed=bool(left))
             if left:
                 raise StageError(
                     f"{', '.join(map(str, [*left][:SHOWN]))} changed while the stage was running; run it again"
                 )
+
+    def _tell_what_it_made(self, made: Collection[Part], seconds: float, *, failed: bool) -> None:
+        """Tell the command what of the stage was made, and in which time."""
+        rows = sum(target.rows() for part in made if hasattr(target := self.target(part), "rows"))
+        told = ran(self.parts(), made, len(getattr(self, "days", ())))
+        self.trigger_event(STAGE_RAN, self, dataclasses.replace(told, rows=rows, seconds=seconds, failed=failed))
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the stage's lock for the block; wait for another run that holds it. Raises `LockedError`."""
@@ -229,7 +248,7 @@ class Stage(luigi.Task):
 
     def _waits(self, message: str) -> None:
         self.report(message)
-        logger.info("%s: %s", self.label, message)
+        logger.info("%s: %s", self.label, message, extra={"stage": self.label})
 
     def each(self, items: Iterable[tuple[P, T]], make_one: Callable[[P, T], R], total: int) -> list[R]:
         """The result of `make_one` for every part and its item, in their order, on up to four processors.
@@ -239,6 +258,14 @@ class Stage(luigi.Task):
         return make_each(items, make_one, lambda number: self.progress(number, total))
 
     # Telling
+
+    def figures(self) -> Mapping[str, float]:
+        """What a stage that is done says of the marketing, by name; for the metrics of a run."""
+        return {}
+
+    def run_folders(self) -> list[str]:
+        """Where in `files` the record of a command that makes the stage lies, beside the log."""
+        return []
 
     @functools.cached_property
     def files(self) -> Files:
@@ -257,18 +284,18 @@ class Stage(luigi.Task):
     def report(self, message: str, progress: float | None = None) -> None:
         """Tell the dashboard how far the stage is, in words and as a share of 1."""
         if self.set_status_message is not None:  # it is None outside a worker
-            self.set_status_message(message)
+            self.set_status_message(on_one_line(message))
         if progress is not None and self.set_progress_percentage is not None:
             self.set_progress_percentage(round(100 * progress))
 
     def done(self, message: str) -> None:
         """Tell dashboard and log what the stage has done."""
         self.report(message, 1)
-        logger.info("%s: %s", self.label, message)
+        logger.info("%s: %s", self.label, message, extra={"stage": self.label})
 
     def warn(self, message: str) -> None:
         """Tell the log what deserves a look although the run goes on."""
-        logger.warning("%s: %s", self.label, message)
+        logger.warning("%s: %s", self.label, message, extra={"stage": self.label})
 
 
 class IntervalStage(MixinNaiveBulkComplete, Stage):

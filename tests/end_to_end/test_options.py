@@ -94,6 +94,7 @@ WRITING = {
 RUNNING = {
     "drift_check": "false",
     "lock_seconds": "60",
+    "log_format": "json",
     "max_run_seconds": "600",
     "memory_limit": "2GB",
     "retries": "1",

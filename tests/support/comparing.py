@@ -42,9 +42,10 @@ def days_written(before: dict[str, tuple[int, int]], after: dict[str, tuple[int,
 
 
 def _names(files: Path) -> list[str]:
-    """The files that are results, not locks."""
+    """The files that are results: neither locks nor records of runs."""
     paths = (path.relative_to(files) for path in files.rglob("*") if path.is_file())
-    return sorted(str(path) for path in paths if path.parts[0] != "locks")
+    results = (path for path in paths if path.parts[0] != "locks" and path.name != "run.json")
+    return sorted(str(path) for path in results if path.parts[:2] != ("log", "runs"))
 
 
 def temporary_files(folder: Path) -> list[str]:

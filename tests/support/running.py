@@ -22,7 +22,7 @@ FILES = "files"
 LOCAL = ("--local-scheduler",)
 LONGEST_RUN = 120  # seconds; a run takes two, unless it waits for ever
 
-_STAGE = re.compile(r"^INFO: (?P<stage>[A-Z]\w+(?: \d{4}-\d\d-\d\d(?:-\d{4}-\d\d-\d\d)?)?): ", re.MULTILINE)
+_STAGE = re.compile(r"^INFO: [\dT:-]+Z (?P<stage>[A-Z]\w+(?: \d{4}-\d\d-\d\d(?:-\d{4}-\d\d-\d\d)?)?): ", re.MULTILINE)
 _OURS = re.compile(
     r"LUIGI_\w+|IHC_\w+|API_URL|ATTRIBUTION_MODEL|DATABASE_URL|RESULTS_DATABASE_URL|DATA_DIR|BAD_ROWS|STORE|REFUNDS|CURRENCY|CHANNELS|SOURCE_MAPPING|REPORT_TIMEZONE|GOAL|GOAL_TYPES"
 )
