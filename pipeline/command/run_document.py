@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.console import on_one_line
 from pipeline.stage import Ran
 
 SUCCEEDED = "succeeded"
@@ -41,8 +42,8 @@ def run_document(
         "version": version,
         "command": dict(command),
         "exit_code": exit_code,
-        "reason": reasons[-1] if reasons else SUCCEEDED,
-        "reasons": [*reasons],
+        "reason": on_one_line(reasons[-1]) if reasons else SUCCEEDED,
+        "reasons": [*map(on_one_line, reasons)],
         "settings": {name: without_credentials(str(value)) for name, value in settings.items() if value is not None},
         "stages": [
             {"stage": label, **dataclasses.asdict(told), "seconds": round(told.seconds, 3)}

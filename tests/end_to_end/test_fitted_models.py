@@ -52,7 +52,7 @@ def test_the_tables_take_no_fit_to_an_interval(place: Workplace) -> None:
     for store in ("true", "continue", "replace"):
         outcome = place.report(SHOP_INTERVAL, ATTRIBUTION_MODEL="shapley", STORE=store)
         assert (outcome.code, len(outcome.errors)) == (40, 1)
-        assert outcome.errors[0].startswith("ERROR: shapley is fitted to the interval of each report")
+        assert outcome.errors[0].partition("Z ")[2].startswith("shapley is fitted to the interval of each report")
         for way in ("STORE=false", "TrainedModel --model shapley --conv-type-id <name>", "CONV_TYPE_ID=<name>"):
             assert way in outcome.errors[0]
     assert not place.files.exists()
