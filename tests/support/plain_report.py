@@ -81,6 +81,7 @@ def plain_report(
     """The books of an interval, written `first-end` with the end exclusive, of one goal or all; bad rows are aside."""
     first, end = interval[:10], interval[11:]
     rows = read_rows(database, mapping, zone=zone, refunds=refunds)
+    new = _first_orders(rows.orders)
     rows.orders = [order for order in rows.orders if goal in (None, order.goal)]
     orders = [order for order in rows.orders if first <= order.date < end]
     attributed: list[Attributed] = []
@@ -97,7 +98,6 @@ def plain_report(
     table = {cell: (fsum(rows.spent.get(cell, ())), *earned.get(cell, (0.0, 0.0))) for cell in within | set(earned)}
     cells = {cell: (sums[0] if first <= cell[1] < end else None, *sums[1:]) for cell, sums in table.items()}
     unattributed = [order for order in orders if order.id not in {of.order.id for of in attributed}]
-    new = _first_orders(rows.orders)
     reach = _shifted(first, -lookback_days) if lookback_days else ""
     arrived, bounds = _maturity(attributed, first, end)
     return Books(
