@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luigi.date_interval import Custom
 
@@ -34,6 +34,10 @@ def installed_version() -> str:
 
 class PagedReport(StoringSettings):
     """The settings of a report whose page compares it with as many days before, as far as these are there."""
+
+    def shown_settings(self) -> dict[str, Any]:
+        """The settings that the page names: all that change figures, but not what only allows a row."""
+        return {name: value for name, value in self.described().items() if name != "negative_cost"}
 
     def before(self) -> tuple[ChannelCredit, ChannelCosts, str] | None:
         """The stages of as many days before, and a digest of their contents; None unless all is there and current.
@@ -90,7 +94,7 @@ class PagedReport(StoringSettings):
             model=self.model,
             goal=self.goal,
             days=self.days,
-            settings=self.described(),
+            settings=self.shown_settings(),
             version=installed_version(),
             fingerprint=prints[self.parts()[0]],
             warnings=[line for line in warnings if not line.startswith("a feed looks dead")],

@@ -163,7 +163,7 @@ class Report(PagedReport):
         inputs: dict[Part, Any] = dict.fromkeys(
             self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)})
         )
-        return {**inputs, PAGE: [inputs[PAGE], self.described(), installed_version()]}
+        return {**inputs, PAGE: [inputs[PAGE], self.shown_settings(), installed_version()]}
 
     def stale(self) -> dict[Part, str]:
         """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""
