@@ -9,12 +9,12 @@ from typing import Any
 
 from pipeline.days import days_between, reaching_back
 from pipeline.journeys.build import build_journeys, journeys_in
-from pipeline.journeys.doubts import doubts_about_ids
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.check_source import check_source
 from pipeline.source.dated import first_session_day, history_start
 from pipeline.source.goals import refuse_goal_without_key
+from pipeline.source.matching_ids import doubts_about_ids
 from pipeline.source.schema import with_dimensions
 from pipeline.source.source import Source
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline.source.amounts import costs_in_currency
 from pipeline.source.channel_names import cleaned
 from pipeline.source.columns import refuse_damaged_text
+from pipeline.source.forms import date_expression
 from pipeline.source.schema import with_dimensions
 from pipeline.source.source import Source, channel_costs_query
 from pipeline.source.times import parse, plausible_days
@@ -78,3 +80,12 @@ def _days(texts: pa.ChunkedArray, source: Source) -> tuple[np.ndarray, np.ndarra
     days = (parsed.seconds // _DAY).astype(np.int32)
     first, last = ((day - dt.date(1970, 1, 1)).days for day in plausible_days(source.zone))
     return days, parsed.is_time & parsed.is_local & is_whole & (days >= first) & (days <= last)
+
+
+def spend_remedy(source: Source, values: Iterable[str]) -> str:
+    """What to do about dates of `[channel_costs]` that are none: a part of a sentence, for messages."""
+    costs = source.mapping.channel_costs
+    written = None if costs is None else date_expression(costs.date, values)
+    if costs is None or written is None:
+        return "a date is YYYY-MM-DD; correct them in the source"
+    return f'a date is YYYY-MM-DD: write date = "{written}" in [channel_costs] of SOURCE_MAPPING'

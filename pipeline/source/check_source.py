@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,7 +14,13 @@ from pipeline.source.mapping import Input
 from pipeline.source.source import Source
 from targets.errors import DatabaseError
 
+OF_THE_PIPELINE = re.compile("attribution_customer_journey|channel_reporting|pipeline_.*")
+"""Tables that are no source: the pipeline writes them."""
+
 _SAMPLE = 1_000
+_LISTED = 30
+_OPEN = "?"
+"""What attribution-source init writes for what it cannot guess."""
 _REAL = re.compile(r"\d+\.0+")
 _WHOLE = re.compile(r"\d+")
 
@@ -49,27 +55,77 @@ def source_problems(source: Source) -> list[PipelineError]:
     """What `check_source` has to say, all of it. Raises `DatabaseError`."""
     with source.connect() as connection:
         connection.tables()
-    problems = [
-        problem
-        for section, of_input in source.mapping.inputs().items()
-        if (problem := _problem(source, section, of_input)) is not None
-    ]
+    inputs = source.mapping.inputs()
+    problems = [problem for section in inputs for problem in _problems(source, section, inputs[section])]
     return problems or _ids_that_never_meet(source)
 
 
-def _problem(source: Source, section: str, of_input: Input) -> PipelineError | None:
+def _problems(source: Source, section: str, of_input: Input) -> list[PipelineError]:
+    """What the database refuses of an input, each key by itself, and what is not filled in yet."""
+    where = f"{source.mapping.origin}: [{section}]"
+    if of_input.table == _OPEN:
+        return [SettingsError(f'{where} from is still "?": write a table, or (SELECT ...); {_tables(source)}')]
     keys = expressions(of_input)
-    if _refusal(source, [*keys.values()], of_input.table) is None:
-        return None
+    columns = _columns(source, of_input.table)
+    open_keys = [key for key, expression in keys.items() if expression == _OPEN]
+    taken = {
+        key: expression for key, expression in keys.items() if key not in open_keys and _is_text(expression, columns)
+    }
+    problems: list[PipelineError] = []
+    if open_keys:
+        are = "is" if len(open_keys) == 1 else "are"
+        there = _there(of_input.table, columns)
+        line = f'{where} {", ".join(open_keys)} {are} still "?": write a column or an SQL expression{there}'
+        problems.append(SettingsError(line))
+    problems += [
+        SettingsError(f"{where} {key}: there is no column {expression}{_there(of_input.table, columns)}")
+        for key, expression in taken.items()
+    ]
+    rest = {key: expression for key, expression in keys.items() if key not in {*open_keys, *taken}}
+    if _refusal(source, [*rest.values()] or ["1"], of_input.table) is None:
+        return problems
     if (words := _refusal(source, ["1"], of_input.table)) is not None:
-        return _no_table(source, section, of_input.table, words)
+        return [_no_table(source, section, of_input.table, words)]
     refused = {
-        key: words for key, expression in keys.items() if (words := _refusal(source, [expression], of_input.table))
+        key: words for key, expression in rest.items() if (words := _refusal(source, [expression], of_input.table))
     }
     if source.mapping.origin is None:
-        return _no_columns(source, of_input, [key for key in keys if key in refused])
-    key, words = next(iter(refused.items()), ("from", "the expressions cannot be read together"))
-    return SettingsError(f"{source.mapping.origin}: [{section}] {key}: {source.name} says: {words}")
+        return [_no_columns(source, of_input, [key for key in keys if key in refused])]
+    refused = refused or {"from": "the expressions cannot be read together"}
+    return problems + [
+        SettingsError(
+            f"{where} {key}: {source.name} says: {words}"
+            + (_there(of_input.table, columns) if "no such column" in words else "")
+        )
+        for key, words in refused.items()
+    ]
+
+
+def _is_text(expression: str, columns: Sequence[str]) -> bool:
+    """Whether a name in double quotes is no column's: SQLite takes it for a text, the same in every row."""
+    matched = re.fullmatch('"([^"]*)"', expression)
+    return matched is not None and bool(columns) and matched[1].lower() not in map(str.lower, columns)
+
+
+def _columns(source: Source, table: str) -> list[str]:
+    """The columns of a table, none of what is no table or view."""
+    with source.connect() as connection:
+        named = {name.lower(): [*columns] for name, columns in connection.tables().items()}
+    return named.get(table.strip('"').lower(), [])
+
+
+def _there(table: str, columns: Sequence[str]) -> str:
+    return f"; {table} has {_listed(columns)}" if columns else ""
+
+
+def _tables(source: Source) -> str:
+    with source.connect() as connection:
+        names = [name for name in connection.tables() if not OF_THE_PIPELINE.fullmatch(name)]
+    return f"{source.name} has {_listed(names) or 'no table'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _refusal(source: Source, of_expressions: list[str], table: str) -> str | None:
@@ -85,7 +141,8 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
 
 def _no_table(source: Source, section: str, table: str, words: str) -> PipelineError:
     if source.mapping.origin is not None:
-        return SettingsError(f"{source.mapping.origin}: [{section}] from: {source.name} says: {words}")
+        there = f"; {_tables(source)}" if "no such table" in words else ""
+        return SettingsError(f"{source.mapping.origin}: [{section}] from: {source.name} says: {words}{there}")
     if not words.lower().endswith(table):  # a view that cannot be read, for one
         return SourceError(f"the table {table} in {source.name} cannot be read: {words}")
     if section == "session_costs":

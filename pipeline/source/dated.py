@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
 from pipeline.source.columns import dated, refuse_damaged_text, time_columns
+from pipeline.source.forms import date_expression, seconds_expression
 from pipeline.source.source import Source
 from pipeline.source.streaming import read_ahead
-from pipeline.source.times import Times, plausible_days
+from pipeline.source.times import EARLIEST, Times, plausible_days
 
 _LONGEST_HISTORY = 3_660
 _TEXT = pa.string()
@@ -192,24 +193,28 @@ def parse_date(text: str) -> dt.date | None:
 
 
 _FULL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*", re.DOTALL)
-_UNPADDED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
-_MILLISECONDS = re.compile(r"\d{13}(\.\d*)?")
+_SECONDS = re.compile(r"\d{9,10}(\.\d*)?")
 
 
 def undated_remedy(source: Source, name: str, values: Iterable[str]) -> str:
     """What to do about values of a time that are malformed or implausible: one part of a sentence, for messages."""
     of_input = dated_inputs(source)[name]
-    time, line = of_input.times.time, "[{0}] of SOURCE_MAPPING"
-    where = line.format(of_input.section)
-    some = [*values]
-    if not isinstance(time, str):
-        form = f"{time[0]} has to be YYYY-MM-DD and {time[1]} HH:MM:SS, of a day from 2000 on"
-        if any(map(_FULL.fullmatch, some)):
-            return f'{time[0]} holds a full timestamp: write time = "{time[0]}" in {where}'
-        if any(re.fullmatch(r"\d{9,10}(\.\d*)?", value) for value in some):
-            return f'{time[0]} seems to hold seconds since 1970: write time = "{time[0]}" in {where}'
-        return f"{form}; correct them in the source, or write an expression for time in {where}"
-    if any(map(_MILLISECONDS.fullmatch, some)):
-        return f'they seem to be milliseconds: write time = "{time} / 1000" in {where}'
-    form = "a time is ISO 8601, such as 2023-09-01 12:00:00, or seconds since 1970, of a day from 2000 on"
-    return f"{form}; correct them in the source, or write another expression for time in {where}"
+    where, some = f"[{of_input.section}] of SOURCE_MAPPING", [*values]
+    date, *time_of_day = [of_input.times.time] if isinstance(of_input.times.time, str) else of_input.times.time
+    plausible = f"of a day from {EARLIEST.year} on"
+    if (found := seconds_expression(date, some)) is not None:
+        return f'they seem to be {found[0]}: write time = "{found[1]}" in {where}'
+    if time_of_day and any(map(_FULL.fullmatch, some)):
+        return f'{date} holds a full timestamp: write time = "{date}" in {where}'
+    if time_of_day and any(map(_SECONDS.fullmatch, some)):
+        return f'{date} seems to hold seconds since 1970: write time = "{date}" in {where}'
+    form = (
+        f"{date} has to be YYYY-MM-DD and {time_of_day[0]} HH:MM:SS, {plausible}"
+        if time_of_day
+        else f"a time is ISO 8601, such as 2023-09-01 12:00:00, or seconds since 1970, {plausible}"
+    )
+    if (written := date_expression(date, some)) is None:
+        another = "an" if time_of_day else "another"
+        return f"{form}; correct them in the source, or write {another} expression for time in {where}"
+    time = f'["{written}", "{time_of_day[0]}"]' if time_of_day else f'"{written}"'
+    return f"{form}: write time = {time} in {where}"

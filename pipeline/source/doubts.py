@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,10 @@ class Doubts:
         refunds = extract.counts.get("refunds", {"count": 0, "amount": 0.0})
         self._counts["refunds"] = self._counts.get("refunds", 0) + refunds["count"]
         self._refunds += refunds["amount"]
+
+    def add_channels(self, names: Iterable[str]) -> None:
+        """Take note of channels that costs name."""
+        self._channels.update(names)
 
     def lines(self) -> Iterator[str]:
         """One line a doubt."""

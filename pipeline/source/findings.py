@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import BadRowsError
 from pipeline.source.amounts import PARTS, costs_in_currency
-from pipeline.source.channel_spend import ChannelSpend, read_channel_spend
+from pipeline.source.channel_spend import ChannelSpend, read_channel_spend, spend_remedy
 from pipeline.source.dated import Tally, dated_inputs, tally, undated_remedy
 from pipeline.source.source import Source, cost_queries
 from pipeline.source.streaming import engine_errors, streamed
@@ -24,7 +24,6 @@ _LISTED = 100
 _SESSION_DAYS = pa.schema([("id", pa.binary()), ("day", pa.int32())])
 _COST_ROWS = pa.schema([("id", pa.binary()), ("cost", pa.float64()), ("origin", pa.int8())])
 _AMOUNTS = {"session_sources": "cost", "conversions": "revenue", "channel_costs": "cost"}
-_REMEDY = "a date is YYYY-MM-DD; correct them in the source"
 _NO_DAY = -(10**6)
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -85,7 +84,7 @@ class Look(NamedTuple):
                     "rows": sum(found.rows for found in values.values()),
                     "amount": math.fsum(found.amount for found in values.values())
                     + (self.spend_without_a_day if table == "session_sources" else 0.0),
-                    "remedy": self.remedies.get(table, _REMEDY),
+                    "remedy": self.remedies[table],
                     "values": {
                         value: values[value].rows
                         for value in sorted(values, key=lambda value: (-values[value].rows, value))[:_LISTED]
@@ -119,14 +118,16 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         with streamed(source, cost_queries(source, every=True), _COST_ROWS, costs) as cost_rows:
             connection.register("cost_rows", cost_rows)
             connection.execute(_MATCHED)
-        (orphans,) = connection.execute(_ORPHANS, {"parts": PARTS, "shown": _SHOWN}).fetchall()
+        (unmatched,) = connection.execute(_ORPHANS, {"parts": PARTS, "shown": _SHOWN}).fetchall()
         spent = connection.execute(_SPEND, {"parts": PARTS, "net": negative_cost == "net"}).fetchall()
     spend = {_EPOCH + dt.timedelta(day): parts / PARTS for day, parts in spent if day != _NO_DAY}
     undated = {name: {value: Counted(*of) for value, of in found.undated.items()} for name, found in tallies.items()}
+    remedies = {name: undated_remedy(source, name, found.undated) for name, found in tallies.items()}
     if (of_channels := read_channel_spend(source)) is not None:
         undated["channel_costs"] = {value: Counted(*of) for value, of in of_channels.undated.items()}
+        remedies["channel_costs"] = spend_remedy(source, undated["channel_costs"])
         _add_spend(spend, of_channels, negative_cost)
-    count, parts, examples = orphans
+    count, parts, examples = unmatched
     return Look(
         daily={name: {day: Counted(*of) for day, of in found.days.items()} for name, found in tallies.items()},
         undated=undated,
@@ -134,7 +135,7 @@ def look_at(source: Source, connection: duckdb.DuckDBPyConnection, *, negative_c
         spend_without_a_day=math.fsum(parts / PARTS for day, parts in spent if day == _NO_DAY),
         orphans=Counted(count, parts / PARTS),
         examples=[_text(name) for name in examples or ()],
-        remedies={name: undated_remedy(source, name, found.undated) for name, found in tallies.items()},
+        remedies=remedies,
     )
 
 
@@ -161,19 +162,28 @@ def refuse_undated(document: Mapping[str, Any]) -> None:
 def warnings(document: Mapping[str, Any]) -> list[str]:
     """What a person should know of the source, a line each; nothing of a source that is in order."""
     lines = [f"{line}; they are in no report" for line in _undated(document)]
-    unmatched = document["costs_without_a_session"]
-    if orphans := unmatched["rows"]:
-        shown = ", ".join(map(repr, unmatched["examples"])) + ", ..." * (orphans > len(unmatched["examples"]))
-        lines.append(
-            f"session_costs: {orphans:,} cost{'s' * (orphans != 1)} of {unmatched['amount']:,.2f} in sum match"
-            f"{'es' * (orphans == 1)} no session, in no report: {shown}; correct the session_id, or add the sessions"
-        )
+    lines += orphans(document)
     lines += [
         f"{table}: {rows:,} row{'s' * (rows != 1)} beside the first of its kind, identical in every column, not counted"
         for table, rows in document["duplicates"].items()
         if rows
     ]
     return lines
+
+
+def orphans(document: Mapping[str, Any]) -> list[str]:
+    """What to say of costs that match no session: a line, or nothing."""
+    unmatched = document["costs_without_a_session"]
+    count = unmatched["rows"]
+    if not count:
+        return []
+    shown = ", ".join(map(repr, unmatched["examples"])) + ", ..." * (count > len(unmatched["examples"]))
+    return [
+        (
+            f"session_costs: {count:,} cost{'s' * (count != 1)} of {unmatched['amount']:,.2f} in sum match"
+            f"{'es' * (count == 1)} no session, in no report: {shown}; correct the session_id, or add the sessions"
+        )
+    ]
 
 
 def _undated(document: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pipeline.source.check_source import OF_THE_PIPELINE
+from pipeline.source.forms import in_whole_units
+
 _TABLES = {
     "sessions": ("session", "visit", "event", "touch", "click", "traffic"),
-    "conversions": ("conversion", "order", "purchase", "transaction", "sale"),
+    "conversions": ("conversion", "order", "purchase", "transaction", "sale", "booking", "goal", "lead"),
     "session_costs": ("session_cost", "click_cost", "visit_cost"),
     "channel_costs": ("spend", "channel_cost", "campaign_cost", "ad_cost", "adwords"),
 }
-_NO_TABLES = ("attribution_customer_journey", "channel_reporting", "pipeline_slices")
+_FEWEST = 3
+"""Of the needed columns so many make an input of a table whose name says nothing."""
+_LISTED = 40
+_ID = "_?(id|no|nr|number|key|uuid)$"
+_DIMENSIONS = (("campaign", "campaign|kampagne"), ("medium", "medium"), ("source", "source"), ("term", "term|keyword"))
 
 
 class _Key(NamedTuple):
@@ -43,13 +50,12 @@ _TIME = _Key(
         "date",
     ),
 )
+_USERS = (f"^(user|customer|visitor|client|member){_ID}", "user", "customer", "visitor", "cookie", "client", "device")
 _CURRENCY = _Key("as CURRENCY; other currencies are bad rows", ("currency",), needed=False)
 _KEYS: dict[str, dict[str, _Key]] = {
     "sessions": {
-        "session_id": _Key("the key", ("session_id", "visit_id", "session", "visit", "^id$")),
-        "user_id": _Key(
-            "who it was", ("user_id", "customer_id", "visitor_id", "client_id", "user", "customer", "cookie")
-        ),
+        "session_id": _Key("the key", (f"^(session|visit|event|click|hit){_ID}", "^id$", "^(session|visit)$")),
+        "user_id": _Key("who it was", _USERS),
         "time": _TIME,
         "channel_name": _Key("the channel", ("channel", "medium", "source")),
         "holder_engagement": _Key("0 or 1; 0 if left out", ("holder",), needed=False),
@@ -58,10 +64,11 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "cost": _Key("what the session cost; beside or instead of [session_costs]", ("cost", "cpc"), needed=False),
     },
     "conversions": {
-        "conv_id": _Key("the key", ("conv_id", "conversion_id", "order_id", "transaction_id", "order", "^id$")),
-        "user_id": _Key(
-            "whose order, as in sessions", ("user_id", "customer_id", "visitor_id", "client_id", "user", "customer")
+        "conv_id": _Key(
+            "the key",
+            (f"^(conv|conversion|order|transaction|purchase|sale|booking){_ID}", "^id$", "^(order|transaction)$"),
         ),
+        "user_id": _Key("whose order, as in sessions", _USERS),
         "time": _TIME,
         "revenue": _Key("what it brought", ("revenue", "amount", "total", "value", "price")),
         "goal": _Key(
@@ -73,7 +80,7 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "currency": _CURRENCY,
     },
     "session_costs": {
-        "session_id": _Key("as in sessions", ("session_id", "visit_id", "session", "visit", "^id$")),
+        "session_id": _Key("as in sessions", (f"^(session|visit|event|click|hit){_ID}", "^id$", "^(session|visit)$")),
         "cost": _Key("NULL is 0", ("cost", "spend", "amount")),
         "currency": _CURRENCY,
     },
@@ -84,66 +91,84 @@ _KEYS: dict[str, dict[str, _Key]] = {
         "currency": _CURRENCY,
     },
 }
-_PAIRS = (("event_date", "event_time"), ("conv_date", "conv_time"))
 
 
 def guess_mapping(tables: Mapping[str, Sequence[str]], name: str) -> str:
     """A commented mapping (TOML) from the columns of each table; what is not found is marked with a `?`."""
+    tables = {table: columns for table, columns in tables.items() if not OF_THE_PIPELINE.fullmatch(table)}
     lines = [
         f"# Where {name} holds what; set SOURCE_MAPPING to this file.",
         "# Guessed from names: look at every line. Each value is a column or an SQL expression in quotes.",
-        "# `attribution-source check` shows what comes of it.",
+        "# `attribution-source check` shows what comes of it. The tables and their columns:",
     ]
+    lines += [f"#   {table}: {', '.join(columns)}".replace("\n", " ") for table, columns in [*tables.items()][:_LISTED]]
+    taken: set[str] = set()
     for section, keys in _KEYS.items():
-        table = _table_for(section, tables)
+        table = _table_for(section, {table: columns for table, columns in tables.items() if table not in taken})
+        taken |= {table} if table else set()
         columns = tables.get(table, ()) if table else ()
         optional = section not in {"sessions", "conversions"}
         lines += ["", *([f"# [{section}] is optional"] if optional else [])]
         begin = "# " if optional and not table else ""
         lines.append(f"{begin}[{section}]")
-        lines.append(f"{begin}from = {_quoted(table or '?')}  # a table, a view, or (SELECT ...)")
+        lines.append(f"{begin}from = {_quoted(_name(table) if table else '?')}  # a table, a view, or (SELECT ...)")
         lines += _key_lines(section, keys, columns, begin)
     return "\n".join(lines) + "\n"
 
 
 def _key_lines(section: str, keys: Mapping[str, _Key], columns: Sequence[str], begin: str) -> list[str]:
     lines = []
-    by_name = {column.lower(): column for column in columns}
     for key, about in keys.items():
         column = _column_for(about.words, columns)
-        pair = next((pair for pair in _PAIRS if {*pair} <= {*by_name}), None) if key == "time" else None
-        value = (
-            f"[{', '.join(_quoted(_name(by_name[part])) for part in pair)}]" if pair else _quoted(_name(column or "?"))
-        )
+        pair = _date_and_time(columns) if key == "time" else None
+        value = f"[{', '.join(map(_quoted, map(_name, pair)))}]" if pair else _quoted(_expression(key, column))
         mark = begin or ("" if (column or about.needed) and not about.commented else "# ")
         lines.append(f"{mark}{key} = {value}  # {about.meaning}")
         if key == "time":
             lines.append(f'{begin or "# "}timezone = "Europe/Berlin"  # of times without a zone; UTC if left out')
     if section == "sessions":
-        lines += ["# [sessions.dimensions]  # finer than the channel, at most eight", '# campaign = "utm_campaign"']
+        found = {name: column for name, word in _DIMENSIONS if (column := _column_for([word], columns))}
+        lines += ["# [sessions.dimensions]  # finer than the channel, at most eight"]
+        lines += [
+            f"# {name} = {_quoted(_name(column))}" for name, column in (found or {"campaign": "utm_campaign"}).items()
+        ]
     return lines
 
 
+def _expression(key: str, column: str | None) -> str:
+    """A column, in whole units where it is named for smaller ones."""
+    if column is None:
+        return "?"
+    units = in_whole_units(_name(column)) if key in {"cost", "revenue"} else None
+    return units[1] if units is not None else _name(column)
+
+
+def _date_and_time(columns: Sequence[str]) -> tuple[str, str] | None:
+    """Two columns of which one is named as the other, but for date and time."""
+    by_name = {column.lower(): column for column in columns}
+    for name, column in by_name.items():
+        time = re.sub("date$", "time", name)
+        if name != time and time in by_name:
+            return column, by_name[time]
+    return None
+
+
 def _table_for(section: str, tables: Mapping[str, Sequence[str]]) -> str | None:
-    """The table whose name fits, and of those the one with most of the columns."""
-    fitting = [
-        (
-            sum(_column_for(key.words, columns) is not None for key in _KEYS[section].values() if key.needed),
-            -len(name),
-            name,
-        )
-        for name, columns in tables.items()
-        if name not in _NO_TABLES
-        and any(word in name.lower() for word in _TABLES[section])
-        and _table_kind(name) == section
-    ]
-    return max(fitting)[2] if fitting else None
+    """The table whose name fits, and of those the one with most columns; without one, a table with enough of them."""
+    needed = [key for key in _KEYS[section].values() if key.needed]
+    fitting = []
+    for name, columns in tables.items():
+        found = sum(_column_for(key.words, columns) is not None for key in needed)
+        named = _table_kind(name) == section
+        if named or (_table_kind(name) is None and found >= min(_FEWEST, len(needed))):
+            fitting.append((named, found, -len(name), name))
+    return max(fitting)[-1] if fitting else None
 
 
-def _table_kind(name: str) -> str:
+def _table_kind(name: str) -> str | None:
     """The most telling section whose words are in a table's name."""
     order = ("session_costs", "channel_costs", "conversions", "sessions")
-    return next(section for section in order if any(word in name.lower() for word in _TABLES[section]))
+    return next((section for section in order if any(word in name.lower() for word in _TABLES[section])), None)
 
 
 def _column_for(words: Sequence[str], columns: Sequence[str]) -> str | None:

@@ -131,3 +131,170 @@ def test_the_default_schema_is_guessed_as_it_is(path: Path, tmp_path: Path) -> N
     assert mapping.sessions.time == ("event_date", "event_time")
     assert mapping.session_costs is not None
     assert (mapping.session_costs.table, mapping.channel_costs) == ("session_costs", None)
+
+
+GERMAN = """CREATE TABLE besuche (nr INTEGER, kunde TEXT, tag TEXT, uhrzeit TEXT, kanal TEXT, gelesen TEXT,
+                                          kosten_cent INTEGER);
+CREATE TABLE bestellungen (nr INTEGER, kunde TEXT, zeit INTEGER, betrag TEXT);
+CREATE TABLE werbung (tag TEXT, kanal TEXT, kosten TEXT);
+CREATE TABLE klicks (besuch INTEGER, mikros INTEGER);
+INSERT INTO besuche VALUES (1, 'a', '01.03.2024', '10:00', 'SEA', 'ja', 150),
+                           (2, NULL, '13.03.2024', '9:30', 'SEO', 'nein', 0);
+INSERT INTO bestellungen VALUES (1, 'K-a', 1709294400000, '1.100,50'), (2, 'K-b', 1709294400000, '7,00');
+INSERT INTO werbung VALUES ('01.03.2024', 'sea', '100,00');
+INSERT INTO klicks VALUES (1, 1500000), (77, 2000000)"""
+GERMAN_MAPPING = """
+[sessions]
+from = "besuche"
+session_id = "nr"
+user_id = "kunde"
+time = ["tag", "uhrzeit"]
+channel_name = "kanal"
+holder_engagement = "gelesen"
+cost = "kosten_cent"
+[conversions]
+from = "bestellungen"
+conv_id = "nr"
+user_id = "kunde"
+time = "zeit"
+revenue = "betrag"
+[session_costs]
+from = "klicks"
+session_id = "besuch"
+cost = "mikros / 1000000"
+[channel_costs]
+from = "werbung"
+date = "tag"
+channel_name = "kanal"
+cost = "kosten"
+"""
+
+
+@pytest.fixture
+def german(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mapping of a shop that writes everything otherwise."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(GERMAN)
+    file = tmp_path / "mapping.toml"
+    file.write_text(GERMAN_MAPPING)
+    monkeypatch.setenv("SOURCE_MAPPING", str(file))
+    return file
+
+
+def problems_of(printed: str) -> list[str]:
+    """What `check` says is wrong."""
+    return [line.removeprefix("PROBLEM: ") for line in printed.splitlines() if line.startswith("PROBLEM: ")]
+
+
+def test_one_check_finds_every_problem_and_the_lines_that_it_shows_mend_them(
+    german: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, printed = run(capsys, "check")
+    date = "substr(tag, 7, 4) || '-' || substr(tag, 4, 2) || '-' || substr(tag, 1, 2)"
+    amount = "replace(replace(betrag, '.', ''), ',', '.')"
+    of_day = "substr('0' || uhrzeit, -5) || ':00'"
+    expected = [
+        ("sessions: 2 rows are of no plausible day, such as '01.03.2024'", f'time = ["{date}", "uhrzeit"]'),
+        ("sessions: uhrzeit is not HH:MM:SS, such as '10:00', '9:30'", f'"{of_day}"]'),
+        (
+            "sessions: holder_engagement is not 0 or 1, such as 'ja'",
+            "holder_engagement = \"coalesce(gelesen, '') = 'ja'\"",
+        ),
+        ("sessions: user_id is NULL or empty: 1 row, such as 2", "BAD_ROWS"),
+        ("sessions: cost is kosten_cent, by its name cents", 'cost = "kosten_cent / 100.0"'),
+        ("conversions: 2 rows are of no plausible day, such as '1709294400000'", 'time = "zeit / 1000"'),
+        ("conversions: revenue is not a number of at least 0, such as '1.100,50', '7,00'", f'revenue = "{amount}"'),
+        ("session_costs: cost divides whole numbers", 'cost = "mikros / 1000000.0"'),
+        ("channel_costs: 1 rows are of no plausible day, such as '01.03.2024'", 'date = "substr(tag, 7, 4) ||'),
+        (
+            "channel_costs: 1 costs are no number of at least 0, such as '100,00'",
+            "cost = \"replace(kosten, ',', '.')\"",
+        ),
+        ("session_costs: 1 cost of 2.00 in sum matches no session", "'77'"),
+    ]
+    problems = problems_of(printed)
+    for begins, holds in expected:
+        assert [holds in problem for problem in problems if problem.startswith(begins)] == [True], (begins, problems)
+    assert len(problems) == len(expected)
+
+    mended = GERMAN_MAPPING.replace('["tag", "uhrzeit"]', f'["{date}", "{of_day}"]').replace(
+        '"gelesen"', "\"coalesce(gelesen, '') = 'ja'\""
+    )
+    for old, new in {
+        '"betrag"': f'"{amount}"',
+        '"kosten_cent"': '"kosten_cent / 100.0"',
+        '"zeit"': '"zeit / 1000"',
+        "1000000": "1000000.0",
+        '"tag"': f'"{date}"',
+        '"kosten"': "\"replace(kosten, ',', '.')\"",
+    }.items():
+        mended = mended.replace(old, new)
+    german.write_text(mended)
+    _, printed = run(capsys, "check")
+    assert [problem[:50] for problem in problems_of(printed)] == [
+        "sessions: user_id is NULL or empty: 1 row on 1 day",
+        "session_costs: 1 cost of 2.00 in sum matches no se",
+        "channel names differ in case, blanks or punctuatio",
+        "0 of 2 conversions have a session, fewer than a te",
+    ]
+    assert "revenue 1100.5," in printed
+    assert "  cost: 1.50 EUR" in printed
+    assert "  rows: 2, cost 3.50 EUR" in printed
+    assert "  rows: 1, cost 100.00 EUR" in printed
+
+
+def test_all_that_a_mapping_gets_wrong_is_said_at_once(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = GERMAN_MAPPING.replace('"kanal"\nholder', '"\\"Kanäle\\""\nholder').replace(
+        'user_id = "kunde"', 'user_id = "wer"'
+    )
+    text = text.replace('"klicks"', '"?"').replace('"betrag"', '"?"').replace('"werbung"', '"werbungen"')
+    german.write_text(text)
+    code, printed = run(capsys, "check")
+    assert code == 1
+    columns = "besuche has nr, kunde, tag, uhrzeit, kanal, gelesen, kosten_cent"
+    tables = "has besuche, bestellungen, werbung, klicks"
+    for problem, (begins, ends) in zip(
+        problems_of(printed),
+        [
+            ('[sessions] channel_name: there is no column "Kanäle"; ', columns),
+            ("[sessions] user_id: ", f"no such column: wer; {columns}"),
+            (
+                '[conversions] revenue is still "?": write a column or an SQL expression; ',
+                "bestellungen has nr, kunde, zeit, betrag",
+            ),
+            ("[conversions] user_id: ", "no such column: wer; bestellungen has nr, kunde, zeit, betrag"),
+            ('[session_costs] from is still "?": write a table, or (SELECT ...); ', tables),
+            ("[channel_costs] from: ", tables),
+        ],
+        strict=True,
+    ):
+        assert problem.startswith(f"{german}: {begins}")
+        assert problem.endswith(ends)
+
+
+def test_a_mapping_is_guessed_from_the_columns_where_the_names_of_tables_say_nothing(tmp_path: Path) -> None:
+    tables = {
+        "web": ["id", "cookie", "visit_date", "visit_time", "source", "utm_campaign"],
+        "goals": ["id", "cookie", "date", "time", "kind", "value_cents"],
+        "pipeline_slices": ["id"],
+    }
+    text = guess_mapping(tables, "crm.db")
+    assert "#   web: id, cookie, visit_date, visit_time, source, utm_campaign\n#   goals: " in text
+    assert "pipeline_slices" not in text
+    assert '# campaign = "utm_campaign"\n# source = "source"\n' in text
+    file = tmp_path / "mapping.toml"
+    file.write_text(text)
+    mapping = load_mapping(str(file))
+    assert (mapping.sessions.table, mapping.sessions.session_id) == ("web", "id")
+    assert (mapping.sessions.time, mapping.sessions.user_id) == (("visit_date", "visit_time"), "cookie")
+    assert (mapping.conversions.table, mapping.conversions.time) == ("goals", ("date", "time"))
+    assert mapping.conversions.revenue == "value_cents / 100.0"
+
+
+def test_every_day_is_checked(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_database(path)
+    days = [f"2023-{month:02}-{day:02} 10:00:00" for month in (7, 8) for day in range(1, 29)]
+    sessions = [session(f"s{n}", "u", day, "SEA") for n, day in enumerate(days)]
+    add_rows(path, [session("bad", "", "2023-06-01 10:00:00"), *sessions], [conversion("c", "u", f"{DAY} 12:00:00")])
+    _, printed = run(capsys, "check")
+    assert "sessions: user_id is NULL or empty: 1 row on 1 day, such as bad on 2023-06-01" in printed
