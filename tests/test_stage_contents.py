@@ -12,6 +12,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -77,7 +78,7 @@ def content_of(target: ParquetTarget | TextTarget | TableSlice, database: Path) 
         rows = csv.reader(io.StringIO(target.read_text(), newline=""))
         return [[logical(number(cell)) for cell in row] for row in rows]
     if isinstance(target, TextTarget):
-        return target.read_text()
+        return [logical(number(piece)) for piece in re.split(r"(-?\d+\.\d+)", target.read_text())]
     return logical(sorted(query(database, f"SELECT * FROM {target.table}"), key=repr))
 
 
