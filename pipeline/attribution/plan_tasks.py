@@ -49,7 +49,7 @@ class AttributionPlan(ModelSettings):
         sys.stdout.write(f"{self._plan()}\n{self.target('plan')}\n")
 
     def _plan(self) -> Plan:
-        from pipeline.attribution.asking import plan_by_type
+        from pipeline.attribution.api_by_type import plan_by_type
 
         store, by_type = self.answers(), self.readers_by_type(self.days)
         settings = {name: self.api_settings(name) for name in by_type}

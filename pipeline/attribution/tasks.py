@@ -258,7 +258,7 @@ class Attribution(ModelSettings):
         return sum(self.each(((day, journeys.target(day)) for day in stale), credit, len(stale)))
 
     def _ask(self, stale: Mapping[Part, str]) -> tuple[int, int]:
-        from pipeline.attribution.asking import ask_by_type, credit_by_type
+        from pipeline.attribution.api_by_type import ask_by_type, credit_by_type
         from pipeline.ihc_api.key import require_api_key
         from pipeline.ihc_api.progress_display import ProgressDisplay
 

@@ -11,8 +11,8 @@ setting is read when a task is made, and reaches everything else as a parameter 
 """
 
 from pipeline.settings.declared import LOCATIONS, SECRETS, Settings, declared_settings
-from pipeline.settings.in_force import parse_setting, setting_in_force, settings_in_force
 from pipeline.settings.names import check_configuration, doubtful_names
+from pipeline.settings.read_settings import parse_setting, setting_in_force, settings_in_force
 
 __all__ = [
     "LOCATIONS",
