@@ -55,12 +55,15 @@ class PagedReport(StoringSettings):
             return None
 
     def is_due(self, part: Part) -> bool:
-        """Whether what the changes compare with has come, or changed, since they were made."""
-        if part != CHANGES:
-            return False
-        stamp = self.target(part).stamp()
-        before = self.before()
-        return stamp is not None and stamp.notes.get("before", "") != (before[2] if before else "")
+        """Whether the days that the changes compare with have changed since.
+
+        Days that come later make nothing due: which of several reports is made first is up to the scheduler, and a
+        rerun has nothing to do. Days that were removed leave the comparison as it was.
+        """
+        stamp = self.target(part).stamp() if part == CHANGES else None
+        compared = stamp.notes.get("before", "") if stamp is not None else ""
+        before = self.before() if compared else None
+        return before is not None and before[2] != compared
 
     def compare(self, daily: Sequence[Row]) -> tuple[Compared, str]:
         """The days against as many before, else the last week against the one before; and the digest of the former."""

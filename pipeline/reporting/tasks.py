@@ -77,6 +77,11 @@ class Report(PagedReport):
         super().__init__(*args, **kwargs)
         _ = (self.groups, self.dimensions)
 
+    @property
+    def priority(self) -> int:
+        """Of several reports the earlier ones first: the later ones are compared with their days."""
+        return (dt.date.max - self.days[0]).days
+
     def requires(self) -> list[Stage]:
         """What the source holds beside its days; the days' aggregates and costs, what was set aside; and the tables."""
         made_from = [self.findings, self.costs, self.credit, self.books]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.comparing import read_report
-from support.databases import SHOP_INTERVAL
+from support.databases import SHOP_INTERVAL, change
 from support.page_reader import assert_figures_are_of, read_page, texts_of
 from support.running import Workplace
 
@@ -66,21 +66,39 @@ def test_a_report_is_compared_with_the_days_before(twice: Workplace) -> None:
     assert "Why it changed" in page.text
 
 
-def test_days_that_come_later_are_compared_with(twice: Workplace) -> None:
-    lonely = "2023-08-30-2023-08-31"
+def test_days_that_were_corrected_are_compared_with_anew(twice: Workplace) -> None:
+    lonely = "2023-08-31-2023-09-01"
     twice.report(lonely).succeeded()
-    assert read_report(folder_of(twice, lonely) / "changes.csv")[-1]["before"] == "2023-08-29-2023-08-30"
-    folder = twice.files / "channel_credit"
-    days = [*folder.rglob("2023-08-29.parquet*")]
-    assert days
-    for path in days:
-        path.unlink()
-    assert twice.report(lonely).succeeded().kinds_built == {"Report"}
-    assert read_report(folder_of(twice, lonely) / "changes.csv") == []
+    (total,) = [row for row in changes_of(twice, lonely) if row["is_total"] == "1"]
+    assert total["before"] == "2023-08-30-2023-08-31"
+    change(twice.database, "UPDATE conversions SET revenue = revenue + 10 WHERE conv_date = '2023-08-30'")
+    restate = ("luigi", "--module", "pipeline", "Restate", "--date-interval", "2023-08-30", *twice.scheduler)
+    twice.start(*restate).end().succeeded()
+    twice.report(lonely).succeeded()
+    (corrected,) = [row for row in changes_of(twice, lonely) if row["is_total"] == "1"]
+    assert float(corrected["revenue_before"]) > float(total["revenue_before"])
+    assert corrected["revenue_now"] == total["revenue_now"]
     assert twice.report(lonely).succeeded().built == []
-    twice.report("2023-08-29").succeeded()
+
+
+def test_days_that_come_later_or_go_leave_a_report_as_it_is(twice: Workplace) -> None:
+    lonely = "2023-09-01-2023-09-02"
+    for path in (twice.files / "channel_credit").rglob("2023-08-31.parquet*"):
+        path.unlink()
+    twice.report(lonely).succeeded()
+    assert changes_of(twice, lonely) == []
+    twice.report("2023-08-31").succeeded()
+    assert twice.report(lonely).succeeded().built == []
+    twice.report_file(lonely).unlink()
     assert twice.report(lonely).succeeded().kinds_built == {"Report"}
-    assert read_report(folder_of(twice, lonely) / "changes.csv") != []
+    assert changes_of(twice, lonely) != []
+    for path in (twice.files / "channel_credit").rglob("2023-08-31.parquet*"):
+        path.unlink()
+    assert twice.report(lonely).succeeded().built == []
+
+
+def changes_of(place: Workplace, interval: str) -> list[dict[str, str]]:
+    return read_report(folder_of(place, interval) / "changes.csv")
 
 
 def command(place: Workplace, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
