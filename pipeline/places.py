@@ -11,6 +11,8 @@ from pipeline.settings import setting_in_force
 from targets.database import Database, open_database
 from targets.files import Files, LocalFiles
 
+_HOLD_RESULTS = ("sqlite",)
+
 
 @dataclass(frozen=True)
 class Places:
@@ -49,8 +51,19 @@ class Places:
         return open_database(self.database_url, read_only=self.results_database_url is not None)
 
     def results(self) -> Database:
-        """The database of the result tables. Raises `DatabaseError`."""
-        return open_database(self.results_database_url or self.database_url)
+        """The database of the result tables. Raises `DatabaseError`, and `SettingsError` for one that holds none."""
+        database = open_database(self.results_database_url or self.database_url)
+        if database.dialect not in _HOLD_RESULTS:
+            raise SettingsError(
+                f"result tables cannot lie in {database.name}: set RESULTS_DATABASE_URL to sqlite:///folder/file.db, "
+                "or STORE=false for a report without them"
+            )
+        return database
+
+    def results_are_in_source(self) -> bool:
+        """Whether the result tables live in the source. Raises `DatabaseError`."""
+        url = self.results_database_url
+        return url is None or open_database(url).name == self.source().name
 
     def files(self, folder: str = "") -> Files:
         """The data directory, or a folder in it."""

@@ -95,7 +95,7 @@ def _problems(source: Source, section: str, of_input: Input) -> list[PipelineErr
     return problems + [
         SettingsError(
             f"{where} {key}: {source.name} says: {words}"
-            + (_there(of_input.table, columns) if "no such column" in words else "")
+            + (_there(of_input.table, columns) if source.sql.lacks_column(words) else "")
         )
         for key, words in refused.items()
     ]
@@ -141,9 +141,9 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
 
 def _no_table(source: Source, section: str, table: str, words: str) -> PipelineError:
     if source.mapping.origin is not None:
-        there = f"; {_tables(source)}" if "no such table" in words else ""
+        there = f"; {_tables(source)}" if source.sql.lacks_table(words) else ""
         return SettingsError(f"{source.mapping.origin}: [{section}] from: {source.name} says: {words}{there}")
-    if not words.lower().endswith(table):  # a view that cannot be read, for one
+    if not (source.sql.lacks_table(words) and table in words.lower()):  # a view that cannot be read, for one
         return SourceError(f"the table {table} in {source.name} cannot be read: {words}")
     if section == "session_costs":
         return SourceError(

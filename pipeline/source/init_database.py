@@ -53,26 +53,27 @@ class InitDatabase(SourceSettings):
 
     def run_once(self) -> None:
         """Check first, so that a run on a wrong source ends before anything is written."""
-        source, results = self.source, self.places.results()
+        source = self.source
+        results = None if self.store == "false" else self.places.results()
         check_source(source)
         # if two sources claim a new data directory at once, one gets it
         with self.alone(), own_writes(self.places):
             prepare.claim(self.files, source)
-            if self.store != "false":
+            if results is not None:
                 results.create()
                 with results.connect() as connection, connection.transaction():
                     result_tables.create(connection)
-        self.done("no result tables: a trial" if self.store == "false" else f"result tables in {results.name}")
+        self.done("no result tables: a trial" if results is None else f"result tables in {results.name}")
 
     def stale(self) -> dict[Part, str]:
         """The tables, unless everything is in order. Raises `SourceError` for another source's directory."""
-        source, results = self.source, self.places.results()
-        is_trial = self.store == "false"
-        versions = (source.version(), results.version(), self.files.version(prepare.RECORD))
-        key = (str(self.places), is_trial, *versions)
+        source = self.source
+        results = None if self.store == "false" else self.places.results()
+        versions = (source.version(), results and results.version(), self.files.version(prepare.RECORD))
+        key = (str(self.places), results is None, *versions)
         if key not in _looked_at:
             _looked_at.clear()
             _looked_at[key] = prepare.belongs_to(self.files, source) and (
-                is_trial or (results.exists() and result_tables.are_ready(results))
+                results is None or (results.exists() and result_tables.are_ready(results))
             )
         return {} if _looked_at[key] else {"tables": ""}

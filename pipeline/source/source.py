@@ -16,7 +16,7 @@ from pipeline.source.times import Times
 from pipeline.zones import UTC
 from targets.database import Connection, Database
 
-_DIALECTS = {"sqlite": "pipeline.source.sqlite"}
+_DIALECTS = {"sqlite": "pipeline.source.sqlite", "duckdb": "pipeline.source.duckdb"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class Source:
 
     def version(self) -> Hashable:
         """A value that changes with the database, the mapping or the days."""
-        return (self.database.version(), self.mapping.digest, self.zone)
+        return (self.database.version(), self.files_beside(), self.mapping.digest, self.zone)
+
+    def files_beside(self) -> Hashable:
+        """A value that changes with the files outside the database that the mapping has it read."""
+        return self.sql.files_beside(of_input.table for of_input in self.mapping.inputs().values())
 
     def exists(self) -> bool:
         """Whether there is a database."""

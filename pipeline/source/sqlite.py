@@ -7,7 +7,10 @@ what does not fit: an empty text, flag -1, amount -infinity. The checks then fin
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Hashable, Iterable
+
+from pipeline.source import queries
 
 _TEXT = "ifnull(CAST({0} AS TEXT), '')"
 _DATE = f"CASE typeof({{0}}) WHEN 'blob' THEN quote({{0}}) ELSE {_TEXT} END"
@@ -29,24 +32,8 @@ FORMS = {"text": _TEXT, "date": _DATE, "time": _TIME, "flag": _FLAG, "amount": _
 """How a value is selected: as text; as text that shows what is no text; the same without fractions; 0, 1 or -1; a
 number or -infinity; the same with 0 for NULL."""
 
-Columns = Mapping[str, tuple[str, str]]
-"""Of each column its form and its expression."""
-
-
-def select(columns: Columns, table: str, *, where: str = "", limit: int | None = None) -> str:
-    """The query of these columns of a table; `where` is about them."""
-    inner = ", ".join(f"{expression} AS {name}" for name, (_, expression) in columns.items())
-    outer = ", ".join(f"{FORMS[form].format(name)} AS {name}" for name, (form, _) in columns.items())
-    rows = f"SELECT {inner} FROM {table}"
-    if limit is not None:
-        rows += f" LIMIT {limit}"
-    return f"SELECT {outer} FROM ({rows})" + (f" WHERE {where}" if where else "")
-
-
-def in_dates(column: str, dates: Sequence[str], *, all_between: bool) -> str:
-    """The condition that a text is one of sorted dates, or `all_between` the first and the last."""
-    condition = f"{column} BETWEEN '{dates[0]}' AND '{dates[-1]}'"
-    return condition if all_between else f"{condition} AND {column} IN ({', '.join(map(repr, dates))})"
+select = functools.partial(queries.select, FORMS)
+in_dates = queries.in_dates
 
 
 def about(column: str, first: dt.date, last: dt.date) -> str:
@@ -70,6 +57,21 @@ def first_date_after(column: str, expression: str, table: str) -> str:
         f"SELECT ifnull(min({column}), '') AS {column} FROM (SELECT {expression} AS {column} FROM {table}) "
         f"WHERE {column} > ? AND {is_text(column)}"
     )
+
+
+def lacks_column(words: str) -> bool:
+    """Whether the database says that there is no such column."""
+    return "no such column" in words
+
+
+def lacks_table(words: str) -> bool:
+    """Whether the database says that there is no such table."""
+    return "no such table" in words
+
+
+def files_beside(queries: Iterable[str]) -> Hashable:  # noqa: ARG001 - as another dialect has it
+    """Nothing: SQLite reads no files beside the database."""
+    return ()
 
 
 def some_ids(expression: str, table: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 
 from pipeline.places import Places
+from pipeline.source.mapping import load_mapping
+from pipeline.source.source import Source
 from targets.database.writes import noted_writes
 from targets.fingerprint import fingerprint
 
@@ -15,7 +17,7 @@ _NOTE = "locks/own-writes.json"
 
 def source_version(places: Places) -> str:
     """A digest that changes when anybody but `own_writes` writes to the source."""
-    version = _digest(places.source().version())
+    version = _version_of(places)
     with suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads(places.files().read(_NOTE))
         if note["after"] == version:
@@ -27,7 +29,7 @@ def source_version(places: Places) -> str:
 def own_writes(places: Places) -> Iterator[None]:
     """Note the transactions of the block, if results lie in the source: they leave `source_version` as it is."""
     source = places.source()
-    if places.results().name != source.name:
+    if not places.results_are_in_source():
         yield
         return
     begun, version = source_version(places), _digest(source.version())
@@ -41,6 +43,12 @@ def own_writes(places: Places) -> Iterator[None]:
                 version = _digest(write.after)
             if begun != version:
                 places.files().write(_NOTE, json.dumps({"before": begun, "after": version}).encode(), private=True)
+
+
+def _version_of(places: Places) -> str:
+    source = Source(places.source(), load_mapping(places.source_mapping))
+    beside = source.files_beside()
+    return _digest((source.database.version(), beside) if beside else source.database.version())
 
 
 def _digest(version: Hashable) -> str:
