@@ -102,6 +102,10 @@ def guess_mapping(tables: Mapping[str, Sequence[str]], name: str) -> str:
         "# `attribution-source check` shows what comes of it. The tables and their columns:",
     ]
     lines += [f"#   {table}: {', '.join(columns)}".replace("\n", " ") for table, columns in [*tables.items()][:_LISTED]]
+    if not tables:
+        lines.append(
+            "#   none; DuckDB also reads files: from = \"read_parquet('folder/*.parquet')\", or read_csv, read_json"
+        )
     taken: set[str] = set()
     for section, keys in _KEYS.items():
         table = _table_for(section, {table: columns for table, columns in tables.items() if table not in taken})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Hashable, Iterator
@@ -19,6 +20,9 @@ import pyarrow as pa
 from targets.database.interface import Connection, Value
 from targets.errors import DatabaseError
 
+_MAGIC = b"DUCK"  # after a checksum of eight bytes
+_OF_THE_ENGINE = re.compile(r"[A-Z]\w*( \w+)* Error: ")
+"""How an error begins that comes out of a stream, as an OSError."""
 _MEMORY_LIMIT = "1GB"
 _BATCH_ROWS = 65_536
 _FORM = "write it as duckdb:///folder/file.duckdb, or as duckdb: alone where a mapping names the files to read"
@@ -48,8 +52,8 @@ class DuckDbDatabase:
 
     @property
     def name(self) -> str:
-        """The file's absolute path, or `duckdb:`."""
-        return "duckdb:" if self.path is None else str(self.path)
+        """The file's absolute path, or `duckdb`."""
+        return "duckdb" if self.path is None else str(self.path)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -59,7 +63,6 @@ class DuckDbDatabase:
             "memory_limit": _MEMORY_LIMIT,
             "temp_directory": _spill_folder(),  # by default it lies beside the database
             "autoinstall_known_extensions": False,
-            "TimeZone": "UTC",
         }
         with self._errors_named():
             try:
@@ -69,6 +72,7 @@ class DuckDbDatabase:
             except duckdb.SerializationException as error:
                 raise self._error(f"{_words(error)}; it was written by a newer DuckDB: install that version") from error
             with connection:
+                connection.execute("LOAD icu; SET TimeZone = 'UTC'")
                 yield _DuckDbConnection(connection, self)
 
     def version(self) -> Hashable:
@@ -104,23 +108,33 @@ class DuckDbDatabase:
                 f"read_parquet('{self.path}/**/*.parquet')"
             )
 
+        if self.path is not None and self._magic() != _MAGIC:
+            raise DatabaseError(f"{self.path} is not a DuckDB database; {remedy}")
+
+    def _magic(self) -> bytes:
+        try:
+            with open(self.name, "rb") as file:  # noqa: PTH123 - also of a path that is none
+                return file.read(12)[8:]
+        except OSError as error:
+            raise self._error(error.strerror or str(error)) from error
+
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
         try:
             yield
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
+            if not isinstance(error, duckdb.Error) and not _OF_THE_ENGINE.match(str(error)):
+                raise  # of what is made of the rows
             reason = _words(error)
             if "Could not set lock on file" in str(error):
                 reason = "another program has it open for writing; end it, or read a copy of the file, then run again"
-            elif "not a valid DuckDB database file" in str(error):
-                reason += "; set DATABASE_URL to duckdb:///<path of the database>"
             raise self._error(reason) from error
 
     def _error(self, reason: str) -> DatabaseError:
         return DatabaseError(f"the database {self.name}: {reason}")
 
 
-def _words(error: duckdb.Error) -> str:
+def _words(error: Exception) -> str:
     """What DuckDB says, without the query that it repeats."""
     return " ".join(line.strip() for line in str(error).partition("\nLINE ")[0].splitlines() if line.strip())
 
@@ -140,13 +154,13 @@ class _DuckDbConnection:
 
     def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
         with self._connection.cursor() as cursor:
-            rows: pa.Table = cursor.execute(sql, [*values]).to_arrow_table()
+            rows: pa.Table = cursor.sql(sql, params=[*values]).to_arrow_table()
         return rows if schema is None else rows.cast(schema)
 
     @contextmanager
     def stream(self, sql: str, *values: Value) -> Iterator[pa.RecordBatchReader]:
         with self._connection.cursor() as cursor:
-            yield cursor.execute(sql, [*values]).to_arrow_reader(_BATCH_ROWS)
+            yield cursor.sql(sql, params=[*values]).to_arrow_reader(_BATCH_ROWS)
 
     def execute(self, *_: object) -> NoReturn:
         raise self._database.not_written()
