@@ -67,7 +67,7 @@ def write_duckdb_file(shop: Path, folder: Path) -> Settings:
 
 
 def write_parquet(shop: Path, folder: Path) -> Settings:
-    """A folder of Parquet files for each table, two of sessions."""
+    """A folder with two Parquet files for each table; times are timestamps."""
     with load(shop) as connection:
         for table in _TABLES:
             (folder / table).mkdir()
@@ -75,7 +75,13 @@ def write_parquet(shop: Path, folder: Path) -> Settings:
                 count = f"SELECT count(*) // 2 FROM {table}"
                 rows = f"SELECT * FROM {table} WHERE (rowid >= ({count})) = ({half} = 1)"
                 connection.execute(f"COPY ({rows}) TO '{folder}/{table}/{half}.parquet'")
-    return _mapped(folder, "\"read_parquet('{table}/*.parquet')\"")
+    settings = _mapped(folder, "\"read_parquet('{table}/*.parquet')\"")
+    mapping = folder / "mapping.toml"
+    text = mapping.read_text(encoding="utf-8")
+    for name in ("event", "conv"):
+        text = text.replace(f'["{name}_date", "{name}_time"]', f'"{name}_date + {name}_time"')
+    mapping.write_text(text, encoding="utf-8")
+    return settings
 
 
 def write_folders_by_date(shop: Path, folder: Path) -> Settings:
