@@ -34,6 +34,7 @@ SCENARIOS: dict[str, Callable[[Bench, Result], None]] = {
     "big": scenarios.big,
     "marginal": scenarios.marginal,
     "dimensions": scenarios.dimensions,
+    "parquet": scenarios.parquet,
 }
 
 # Benchmarks of one part each, which print their own figures.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -243,6 +244,34 @@ def dimensions(bench: Bench, result: Result) -> None:
     result.add("CPU by campaign, times that without", by_campaign.cpu_seconds / without.cpu_seconds, "times", 1.3)
     for title, run in found.items():
         result.add_stages(title, run)
+
+
+def parquet(bench: Bench, result: Result) -> None:
+    """The big shop from Parquet files, by DuckDB, beside the scan that wrote them."""
+    sizes = bench.sizes
+    database = bench.shop(sizes.big_sessions, sizes.big_conversions, "--days", str(sizes.big_days))
+    settings = {
+        "DATABASE_URL": "duckdb:",
+        "RESULTS_DATABASE_URL": "sqlite:///results.db",
+        "SOURCE_MAPPING": "mapping.toml",
+        "SESSION_LOWER_LIMIT_DATE": str(sizes.big_lookback),
+    }
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(dir=bench.place) as place:
+        folder = Path(place)
+        (folder / "shop.db").symlink_to(database.absolute())
+        measure(python("floors.py", "scan", place), folder)
+        from_files = "from = \"read_parquet('{}.parquet')\""
+        by_file = re.sub('from = "(.*)"', lambda found: from_files.format(found[1]), MAPPING.format(""))
+        (folder / "mapping.toml").write_text(by_file)
+        for _ in range(bench.repeats):
+            runs.append(command(interval(0, sizes.big_days), folder, settings))
+            shutil.rmtree(folder / SETTINGS["DATA_DIR"])
+            (folder / "results.db").unlink()
+    cold = median_run(runs)
+    result.add_run("big from Parquet, cold", cold, 35)
+    result.add("its peak memory in one process", cold.peak_mb, "MB", 2_048)
+    result.add_stages("big from Parquet, cold", cold)
 
 
 def sample(bench: Bench, result: Result) -> None:
