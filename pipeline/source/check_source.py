@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
@@ -21,6 +21,8 @@ _SAMPLE = 1_000
 _LISTED = 30
 _OPEN = "?"
 """What attribution-source init writes for what it cannot guess."""
+_NO_TABLE = re.compile("no such table|relation .* does not exist")
+_NO_COLUMN = re.compile("no such column|column .* does not exist")
 _REAL = re.compile(r"\d+\.0+")
 _WHOLE = re.compile(r"\d+")
 
@@ -95,7 +97,7 @@ def _problems(source: Source, section: str, of_input: Input) -> list[PipelineErr
     return problems + [
         SettingsError(
             f"{where} {key}: {source.name} says: {words}"
-            + (_there(of_input.table, columns) if "no such column" in words else "")
+            + (_there(of_input.table, columns) if _NO_COLUMN.search(words) else "")
         )
         for key, words in refused.items()
     ]
@@ -134,6 +136,8 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
     try:
         with source.connect() as connection:
             connection.query(source.sql.select(columns, table, limit=0))
+            if unfit := getattr(source.sql, "unfit", None):  # of a database that types columns
+                return cast("str | None", unfit(connection, of_expressions, table))
     except DatabaseError as error:
         return str(error).removeprefix(f"the database {source.name}: ").removeprefix("Failed to prepare query: ")
     return None
@@ -141,9 +145,11 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
 
 def _no_table(source: Source, section: str, table: str, words: str) -> PipelineError:
     if source.mapping.origin is not None:
-        there = f"; {_tables(source)}" if "no such table" in words else ""
+        there = f"; {_tables(source)}" if _NO_TABLE.search(words) else ""
         return SettingsError(f"{source.mapping.origin}: [{section}] from: {source.name} says: {words}{there}")
-    if not words.lower().endswith(table):  # a view that cannot be read, for one
+    if (
+        not words.lower().endswith(table) and f'relation "{table}" does not exist' not in words
+    ):  # a view that cannot be read, for one
         return SourceError(f"the table {table} in {source.name} cannot be read: {words}")
     if section == "session_costs":
         return SourceError(

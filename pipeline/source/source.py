@@ -16,7 +16,10 @@ from pipeline.source.times import Times
 from pipeline.zones import UTC
 from targets.database import Connection, Database
 
-_DIALECTS = {"sqlite": "pipeline.source.sqlite"}
+_DIALECTS = {
+    "sqlite": "pipeline.source.sqlite",
+    "postgresql": "pipeline.source.postgresql",
+}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ from targets.errors import DatabaseError
 
 __all__ = ["Connection", "Database", "open_database"]
 
-_BACKENDS = {"sqlite": "targets.database.sqlite"}
+_BACKENDS = {
+    "sqlite": "targets.database.sqlite",
+    "postgresql": "targets.database.postgresql",
+    "postgres": "targets.database.postgresql",
+}
 
 
 def open_database(url: str, *, read_only: bool = False) -> Database:
