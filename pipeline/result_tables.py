@@ -73,7 +73,7 @@ def create(connection: Connection) -> None:
         if present:
             _migrate(connection, table, columns, key, present)
         else:
-            connection.execute(_ddl(table, columns, key))
+            connection.create_table(table, columns, key)
     connection.execute("DROP INDEX IF EXISTS pipeline_conversions_by_day")  # of an earlier version
 
 
@@ -91,19 +91,14 @@ def _migrate(
     nulls = " OR ".join(f"{name} IS NULL" for name in columns)
     bad = connection.query(
         f"SELECT count(*) AS rows FROM (SELECT {keys} FROM {table} GROUP BY {keys} HAVING count(*) > 1 "
-        f"UNION ALL SELECT {keys} FROM {table} WHERE {nulls})"
+        f"UNION ALL SELECT {keys} FROM {table} WHERE {nulls}) AS bad"
     )["rows"][0].as_py()
     if bad:
         raise SourceError(f"{table} has no primary key and {bad} rows that are repeated or hold NULL; {remedy}")
     connection.execute(f"ALTER TABLE {table} RENAME TO pipeline_migrating")
-    connection.execute(_ddl(table, columns, key))
+    connection.create_table(table, columns, key)
     connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM pipeline_migrating ORDER BY {keys}")
     connection.execute("DROP TABLE pipeline_migrating")
-
-
-def _ddl(table: str, columns: dict[str, str], key: tuple[str, ...]) -> str:
-    typed = ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns.items())
-    return f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
 
 
 def _is_ours(present: Mapping[str, int], columns: Mapping[str, str], key: tuple[str, ...]) -> bool:

@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS {SLICES} (
 ADD_SOURCE = f"ALTER TABLE {SLICES} ADD COLUMN source TEXT NOT NULL DEFAULT ''"
 """Brings the table of an earlier version, which has all columns but the last, up to date."""
 
+_MARK = f"""
+INSERT INTO {SLICES} ({", ".join(SLICE_COLUMNS)}) VALUES ({", ".join("?" * len(SLICE_COLUMNS))})
+ON CONFLICT (table_name, slice) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in SLICE_COLUMNS[2:])}
+"""
 _MARKERS = pa.schema(
     [
         *((name, pa.string()) for name in ("slice", "fingerprint")),
@@ -86,7 +90,7 @@ def mark_stored(connection: Connection, table: str, slices: Mapping[str, Marker]
     """Say that slices are stored; the caller holds the transaction that stores them."""
     for key, marker in slices.items():
         connection.execute(
-            f"INSERT OR REPLACE INTO {SLICES} VALUES (?, ?, ?, ?, ?, ?, ?)",
+            _MARK,
             table,
             key,
             origin.model,

@@ -33,19 +33,24 @@ _DELETE = (
 _OTHERS = f"""
 SELECT CASE
     WHEN EXISTS (SELECT 1 FROM {CONVERSION_DAYS} WHERE conv_date NOT IN ({_DAYS})) THEN 1
-    ELSE EXISTS (SELECT 1 FROM {ATTRIBUTION} WHERE conv_id NOT IN (SELECT conv_id FROM {CONVERSION_DAYS}))
+    WHEN EXISTS (
+        SELECT 1 FROM {ATTRIBUTION} AS rows
+        WHERE NOT EXISTS (SELECT 1 FROM {CONVERSION_DAYS} AS days WHERE days.conv_id = rows.conv_id)
+    ) THEN 1
+    ELSE 0
 END AS rows
 """
 _DELETE_ALL = (f"DELETE FROM {ATTRIBUTION}", f"DELETE FROM {CONVERSION_DAYS}")  # without conditions, it visits no row
 _INCOMING = "incoming_conversions"
 _MOVED = f"""
-SELECT DISTINCT stored.conv_date FROM temp.{_INCOMING} AS incoming
-CROSS JOIN {CONVERSION_DAYS} AS stored ON stored.conv_id = incoming.conv_id ORDER BY 1
+SELECT DISTINCT stored.conv_date FROM {_INCOMING} AS incoming
+CROSS JOIN {CONVERSION_DAYS} AS stored WHERE stored.conv_id = incoming.conv_id ORDER BY 1
 """
-_DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM temp.{_INCOMING})"
+_DELETE_UNKNOWN = f"DELETE FROM {ATTRIBUTION} WHERE conv_id IN (SELECT conv_id FROM {_INCOMING})"
 _ROWS_OF_DAYS = f"""
-SELECT conv_date, sum(rows) AS found
-FROM (SELECT conv_id, count(*) AS rows FROM {ATTRIBUTION} GROUP BY conv_id) JOIN {CONVERSION_DAYS} USING (conv_id)
+SELECT conv_date, CAST(sum(rows) AS BIGINT) AS found
+FROM (SELECT conv_id, count(*) AS rows FROM {ATTRIBUTION} GROUP BY conv_id) AS of_conversion
+JOIN {CONVERSION_DAYS} USING (conv_id)
 GROUP BY conv_date
 """
 
@@ -55,11 +60,12 @@ _SLICE = pa.schema([("slice", pa.string())])
 _COUNT = pa.schema([("rows", pa.int64())])
 _RECOMPUTE = f"""
 INSERT INTO {CHANNELS} (channel_name, date, cost, ihc, ihc_revenue)
-SELECT costs.channel_name, costs.date, costs.cost, ifnull(earned.ihc, 0.0), ifnull(earned.ihc_revenue, 0.0)
+SELECT costs.channel_name, costs.date, costs.cost, coalesce(earned.ihc, 0.0), coalesce(earned.ihc_revenue, 0.0)
 FROM {CHANNEL_COSTS} AS costs
 LEFT JOIN (
     SELECT channel_name, date, sum(ihc) AS ihc, sum(ihc_revenue) AS ihc_revenue
     FROM (SELECT * FROM {CHANNEL_CREDIT} WHERE conv_date IN ({_STORED_DAYS}) ORDER BY channel_name, date, conv_date)
+        AS sorted
     GROUP BY channel_name, date
 ) AS earned USING (channel_name, date)
 WHERE earned.ihc IS NOT NULL OR costs.date IN ({_STORED_DAYS})
@@ -212,7 +218,7 @@ def _store_credit(connection: Connection, sql: duckdb.DuckDBPyConnection) -> lis
         if moved:
             _delete_days(connection, moved)
         connection.execute(_DELETE_UNKNOWN)
-        connection.execute(f"DROP TABLE temp.{_INCOMING}")
+        connection.execute(f"DROP TABLE {_INCOMING}")
     before = None
     for batch in sql.sql(_CREDIT).to_arrow_reader(_BATCH):
         rows = pa.Table.from_batches([batch])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
@@ -134,9 +134,9 @@ def _refusal(source: Source, of_expressions: list[str], table: str) -> str | Non
     try:
         with source.connect() as connection:
             connection.query(source.sql.select(columns, table, limit=0))
+            return cast("str | None", source.sql.unfit(connection, of_expressions, table))
     except DatabaseError as error:
         return str(error).removeprefix(f"the database {source.name}: ").removeprefix("Failed to prepare query: ")
-    return None
 
 
 def _no_table(source: Source, section: str, table: str, words: str) -> PipelineError:

@@ -12,9 +12,10 @@ import glob
 import os
 import re
 import uuid
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from pipeline.source import queries
+from targets.database import Connection
 
 _TEXT = "coalesce(CAST({0} AS VARCHAR), '')"
 _FLAG = "coalesce(CASE WHEN TRY_CAST({0} AS DOUBLE) IN (0, 1) THEN CAST(TRY_CAST({0} AS DOUBLE) AS TINYINT) END, -1)"
@@ -72,6 +73,17 @@ def lacks_column(words: str) -> bool:
 def lacks_table(words: str) -> bool:
     """Whether the database says that there is no such table."""
     return words.startswith("Catalog Error: Table with name")
+
+
+def unfit(connection: Connection, expressions: Sequence[str], table: str) -> str | None:
+    """Why the first value of a type that is no single value cannot be read, and what to write; None where all can."""
+    (found,) = connection.query(queries.types_of(expressions, table, "typeof")).to_pylist()
+    for expression, name in zip(expressions, found.values(), strict=True):
+        if name.endswith("]"):
+            return f"{expression} is a list ({name}); write one of its values, such as {expression}[1]"
+        if name.startswith(("STRUCT", "MAP", "UNION", "JSON", "BLOB")):
+            return f"{expression} is of type {name}; write a single value of it"
+    return None
 
 
 def files_beside(queries: Iterable[str]) -> Hashable:

@@ -15,7 +15,7 @@ def select(forms: Mapping[str, str], columns: Columns, table: str, *, where: str
     rows = f"SELECT {inner} FROM {table}"
     if limit is not None:
         rows += f" LIMIT {limit}"
-    return f"SELECT {outer} FROM ({rows})" + (f" WHERE {where}" if where else "")
+    return f"SELECT {outer} FROM ({rows}) AS source_rows" + (f" WHERE {where}" if where else "")
 
 
 def in_dates(column: str, dates: Sequence[str], *, all_between: bool) -> str:
@@ -25,3 +25,11 @@ def in_dates(column: str, dates: Sequence[str], *, all_between: bool) -> str:
     """
     condition = f"{column} BETWEEN '{dates[0]}' AND '{dates[-1]}'"
     return condition if all_between else f"{condition} AND {column} IN ({', '.join(map(repr, dates))})"
+
+
+def types_of(expressions: Sequence[str], table: str, type_of: str) -> str:
+    """The query of the type of each expression, one row; `type_of` is the database's function of it."""
+    inner = ", ".join(f"{expression} AS column_{place}" for place, expression in enumerate(expressions))
+    types = ", ".join(f"CAST({type_of}(column_{place}) AS text) AS column_{place}" for place in range(len(expressions)))
+    rows = f"(SELECT {inner} FROM {table} LIMIT 0) AS source_rows"
+    return f"SELECT {types} FROM (SELECT 1) AS one LEFT JOIN {rows} ON true"

@@ -16,7 +16,11 @@ from pipeline.source.times import Times
 from pipeline.zones import UTC
 from targets.database import Connection, Database
 
-_DIALECTS = {"sqlite": "pipeline.source.sqlite", "duckdb": "pipeline.source.duckdb"}
+_DIALECTS = {
+    "duckdb": "pipeline.source.duckdb",
+    "postgresql": "pipeline.source.postgresql",
+    "sqlite": "pipeline.source.sqlite",
+}
 
 
 @dataclass(frozen=True)

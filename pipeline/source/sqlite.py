@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from pipeline.source import queries
+from targets.database import Connection
 
 _TEXT = "ifnull(CAST({0} AS TEXT), '')"
 _DATE = f"CASE typeof({{0}}) WHEN 'blob' THEN quote({{0}}) ELSE {_TEXT} END"
@@ -72,6 +73,10 @@ def lacks_table(words: str) -> bool:
 def files_beside(queries: Iterable[str]) -> Hashable:  # noqa: ARG001 - as another dialect has it
     """Nothing: SQLite reads no files beside the database."""
     return ()
+
+
+def unfit(connection: Connection, expressions: Sequence[str], table: str) -> None:
+    """Nothing: SQLite has single values alone."""
 
 
 def some_ids(expression: str, table: str) -> str:

@@ -9,7 +9,12 @@ from targets.errors import DatabaseError
 
 __all__ = ["Connection", "Database", "open_database"]
 
-_BACKENDS = {"sqlite": "targets.database.sqlite", "duckdb": "targets.database.duckdb"}
+_BACKENDS = {
+    "sqlite": "targets.database.sqlite",
+    "postgresql": "targets.database.postgresql",
+    "postgres": "targets.database.postgresql",
+    "duckdb": "targets.database.duckdb",
+}
 
 
 def open_database(url: str, *, read_only: bool = False) -> Database:

@@ -168,6 +168,9 @@ class _DuckDbConnection:
     def ingest(self, *_: object, **__: object) -> NoReturn:
         raise self._database.not_written()
 
+    def create_table(self, *_: object) -> NoReturn:
+        raise self._database.not_written()
+
     def transaction(self) -> NoReturn:
         raise self._database.not_written()
 

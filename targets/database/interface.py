@@ -12,7 +12,10 @@ Value = str | int | float | None
 
 
 class Connection(Protocol):
-    """An open connection in autocommit mode."""
+    """An open connection in autocommit mode.
+
+    Parameters are `?`. A list of texts is one parameter, JSON of `SELECT value FROM json_each(?)`.
+    """
 
     def query(self, sql: str, *values: Value, schema: pa.Schema | None = None) -> pa.Table:
         """The rows of a query, cast to `schema`, which an empty answer needs to have types at all."""
@@ -32,6 +35,10 @@ class Connection(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """A transaction that holds the write lock from its beginning; rolled back after an exception."""
+        ...
+
+    def create_table(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> None:
+        """Create a table of columns that are TEXT, sorted by bytes, REAL or INTEGER, none NULL, and a primary key."""
         ...
 
     def tables(self) -> Mapping[str, Mapping[str, int]]:

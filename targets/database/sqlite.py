@@ -159,6 +159,10 @@ class _SqliteConnection:
         self.execute("COMMIT")
         note_write(self._database.name, before, self._database.version())
 
+    def create_table(self, table: str, columns: dict[str, str], key: tuple[str, ...]) -> None:
+        typed = ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns.items())
+        self.execute(f"CREATE TABLE {table} ({typed}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID")
+
     def tables(self) -> dict[str, dict[str, int]]:
         found = self.query(
             "SELECT tables.name AS place, columns.name, columns.pk FROM sqlite_master AS tables "

@@ -60,7 +60,7 @@ def names(database: Database) -> list[str]:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://user:secret@host/database",
+        "mysql://user:secret@host/database",
         "sqlite+pysqlcipher://:secret@/sales.db",
         "sqlite://user:secret@host/sales.db",
         "sqlite://",
