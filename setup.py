@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+S3 = ["botocore>=1.36"]
 NOTEBOOK = [
     "altair>=5.5",  # the figures
     "ipykernel>=6.29.5",  # runs the cells
@@ -41,11 +42,14 @@ setup(
     ],
     extras_require={
         "notebook": NOTEBOOK,
+        "s3": S3,
         "dev": [
             *NOTEBOOK,
+            *S3,
             "build>=1.2.1",
             "coverage>=7.10.3",
             "hypothesis>=6.120",
+            "moto[s3,server]>=5.1",
             "mypy>=1.14",
             "packaging>=24.2",
             "pandas-stubs>=2.2.3",

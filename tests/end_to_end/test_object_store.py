@@ -136,7 +136,10 @@ def test_what_cannot_be_used_is_said_in_one_line(
     assert "s3cr3t" not in outcome.text
 
 
-@pytest.mark.parametrize("command", [("attribution-clean", "--temporary"), ("attribution-report", "open", "--print")])
+@pytest.mark.parametrize(
+    "command",
+    [("attribution-clean", "--temporary"), ("attribution-report", "open", "--print"), ("attribution-status",)],
+)
 def test_commands_that_need_a_folder_say_so(bucket_shop: Workplace, command: tuple[str, ...]) -> None:
     outcome = bucket_shop.start(*command).end()
     assert outcome.code == WRONG
