@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+S3 = ["botocore>=1.36"]
 NOTEBOOK = [
     "altair>=5.5",  # the figures
     "ipykernel>=6.29.5",  # runs the cells
@@ -44,12 +45,15 @@ setup(
     extras_require={
         "notebook": NOTEBOOK,
         "postgresql": POSTGRESQL,
+        "s3": S3,
         "dev": [
             *NOTEBOOK,
             *POSTGRESQL,
+            *S3,
             "build>=1.2.1",
             "coverage>=7.10.3",
             "hypothesis>=6.120",
+            "moto[s3,server]>=5.1",
             "mypy>=1.14",
             "packaging>=24.2",
             # a server for the tests, where it has a wheel

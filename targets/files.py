@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +41,39 @@ class Files(Protocol):
         """The names of the files directly in a folder, sorted; none where there is no folder."""
         ...
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders directly in a folder, sorted; none where there is no folder."""
+        ...
+
+    def below(self, folder: str) -> list[str]:
+        """The files in a folder and in those below it, sorted, each as a name below the root."""
+        ...
+
+    def written(self, name: str) -> float:
+        """When a file was written, in seconds of the UTC epoch. Raises `FileNotFoundError`, `OSError`."""
+        ...
+
+    def is_there(self) -> bool:
+        """Whether the root is there: what only tells of a run does not create it."""
+        ...
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Say which files are read next, so that an object store reads many at once; nothing else changes."""
+        ...
+
+    def local(self, names: Sequence[str]) -> list[str]:
+        """Files of this machine with the content of these, for engines that open files by themselves.
+
+        A file that is not there has a path all the same.
+        """
+        ...
+
     def delete(self, name: str) -> None:
         """Remove a file, if there is one."""
         ...
 
     def where(self, name: str) -> str:
-        """The file for messages, and for engines that open files by themselves."""
+        """The file for messages."""
         ...
 
     def lock(self, name: str, owner: str) -> AbstractContextManager[str | None]:
@@ -97,6 +124,36 @@ class LocalFiles:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
         return []
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders directly in a folder, sorted; hidden ones are left out."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return []
+
+    def below(self, folder: str) -> list[str]:
+        """The files in a folder and in those below it; temporary files are left out, links not followed."""
+        return sorted(
+            os.path.relpath(f"{parent}/{name}", self.root)
+            for parent, _, names in os.walk(self.root / folder)
+            for name in names
+            if not name.startswith(".")
+        )
+
+    def written(self, name: str) -> float:
+        """The time of the file's last change."""
+        return (self.root / name).stat().st_mtime
+
+    def is_there(self) -> bool:
+        """Whether the folder is there."""
+        return self.root.is_dir()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Nothing: the system reads one after the other as fast."""
+
+    def local(self, names: Sequence[str]) -> list[str]:
+        """The files themselves."""
+        return [self.where(name) for name in names]
 
     def delete(self, name: str) -> None:
         """Remove a file, if there is one. Raises `UnwritableTargetError` naming it."""

@@ -16,6 +16,9 @@ from targets.stamped import StampedTarget
 _ROW_GROUP = 131_072
 _SAMPLE = 4_096
 
+_rows: dict[tuple[Files, str], tuple[str, int]] = {}
+"""Of each file that this process has written the digest of its bytes and how many rows they are."""
+
 
 class ParquetTarget(StampedTarget):
     """A Parquet file of one schema."""
@@ -36,8 +39,11 @@ class ParquetTarget(StampedTarget):
 
     def rows(self) -> int:
         """How many rows the file has; 0 where there is none."""
+        stamp, known = self.stamp(), _rows.get((self.files, self.name))
+        if stamp is not None and known is not None and known[0] == stamp.bytes:
+            return known[1]
         try:
-            return int(pq.read_metadata(self.path).num_rows)
+            return int(pq.read_metadata(*self.files.local([self.name])).num_rows)
         except (pa.ArrowException, OSError):
             return 0
 
@@ -47,6 +53,9 @@ class ParquetTarget(StampedTarget):
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", use_dictionary=_repetitive(table), row_group_size=_ROW_GROUP)
         self.write_bytes(memoryview(sink.getvalue()), fingerprint, digest_of_rows(table), notes)
+        stamp = self.stamp()
+        if stamp is not None:
+            _rows[self.files, self.name] = (stamp.bytes, table.num_rows)
 
 
 def _repetitive(table: pa.Table) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,11 +90,12 @@ class StampedTarget(FileSystemTarget):
         return io.BytesIO(self.read_bytes())
 
     def verified(self) -> str:
-        """Where the file is, for an engine that reads it by itself. Raises `UnreadableTargetError` if it is damaged."""
+        """A file of this machine with the content, for an engine. Raises `UnreadableTargetError` if it is damaged."""
         self._required_stamp()
+        (path,) = self.files.local([self.name])
         if _verified.get((self.files, self.name)) != self.files.version(self.name):
             self.read_bytes()
-        return self.files.where(self.name)
+        return path
 
     def is_whole(self) -> bool:
         """Whether the file's bytes are those that were written."""
@@ -129,6 +130,10 @@ class StampedTarget(FileSystemTarget):
         self.files.delete(self._sidecar)
         self.files.delete(self.name)
 
+    def asked_for(self, *, whole: bool) -> list[str]:
+        """The files that a look at the stamp reads; with `whole` also those that a look at the content reads."""
+        return [self._sidecar, self.name] if whole else [self._sidecar]
+
     def unreadable(self, reason: str) -> UnreadableTargetError:
         """The error for a file that cannot be used."""
         return UnreadableTargetError(
@@ -141,3 +146,11 @@ class StampedTarget(FileSystemTarget):
         if stamp is None:
             raise self.unreadable("it or its .stamp is missing or damaged")
         return stamp
+
+
+def verified_paths(targets: Iterable[StampedTarget]) -> list[str]:
+    """Files of this machine with the contents of these of one tree, for an engine. Raises `UnreadableTargetError`."""
+    wanted = [*targets]
+    if wanted:
+        wanted[0].files.local([target.name for target in wanted])
+    return [target.verified() for target in wanted]

@@ -25,6 +25,10 @@ class TextTarget(StampedTarget):
         except OSError:
             return None
 
+    def asked_for(self, *, whole: bool) -> list[str]:  # noqa: ARG002 - a look at the stamp reads the content too
+        """The files that a look at the text reads."""
+        return super().asked_for(whole=True)
+
     def open(self, mode: str = "r") -> IO[str]:
         """The text as a stream, as Luigi's own targets give it. Raises `UnreadableTargetError`."""
         if mode != "r":

@@ -335,7 +335,8 @@ def variables_beside() -> frozenset[str]:
         for node in ast.walk(source)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith("_KEY")
     }
-    return frozenset({"LUIGI_CONFIG_PATH", *re.findall(r"\$[({]?([A-Z_]+)", text), *keys})
+    of_aws = {"AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_REQUEST_CHECKSUM_CALCULATION"}
+    return frozenset({"LUIGI_CONFIG_PATH", *of_aws, *re.findall(r"\$[({]?([A-Z_]+)", text), *keys})
 
 
 @EACH_DOCUMENT

@@ -24,6 +24,7 @@ from pipeline.settings import declared_settings, setting_in_force
 from pipeline.stage import Stage
 from targets.atomic import write_bytes
 from targets.errors import TargetError
+from targets.listing import one_listing
 
 RUN_FILE = "run.json"
 _DISTRIBUTION = "marketing-attribution-pipeline"
@@ -75,7 +76,7 @@ class RunRecord:
         """
         with suppress(PipelineError, OSError):
             places = self.task.places if isinstance(self.task, Stage) else Places.in_force()
-            if Path(places.data_dir).is_dir():
+            if places.files().is_there():
                 yield from self._write_documents(places, document)
         with suppress(SettingsError):
             if metrics_file := setting_in_force("metrics_file"):
@@ -115,7 +116,7 @@ def _settings(task: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any tas
 def _files(task: Any) -> Iterator[str]:  # noqa: ANN401 - any task
     """The files that the task of the command has left, below the data directory."""
     if isinstance(task, Stage):
-        with suppress(PipelineError, TargetError, OSError):
+        with suppress(PipelineError, TargetError, OSError), one_listing():
             for part in task.parts():
                 target = task.target(part)
                 if hasattr(target, "name") and target.exists():

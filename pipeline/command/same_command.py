@@ -29,7 +29,7 @@ def alone(task: Any) -> Iterator[None]:  # noqa: ANN401 - any task
     parameters = task.to_str_params(only_significant=True)
     settings = {"task": task.task_family, "parameters": parameters, "results": places.results_database_url}
     name = f"command-{fingerprint(settings)[:16]}.lock"
-    is_new = not folder.exists()
+    is_new = not files.is_there()
     with ExitStack() as lock:
         if holder := lock.enter_context(files.lock(name, f"process {os.getpid()}")):
             raise AlreadyRunningError(f"the same command is running ({holder}); wait for its end")

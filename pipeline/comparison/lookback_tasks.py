@@ -16,6 +16,7 @@ from pipeline.source.tasks import Conversions, Sessions
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
 from targets.parquet import ParquetTarget
+from targets.stamped import verified_paths
 
 
 class LookbackCredit(ModelSettings):
@@ -66,9 +67,9 @@ class LookbackCredit(ModelSettings):
             window = [day for day in sessions.days if first <= day <= days[-1]]
             journeys = build_journeys(
                 connection,
-                [conversions.target(day).verified() for day in days],
-                [sessions.target(day).verified() for day in window],
-                [conversions.target(day).verified() for day in window if self.after_previous_conversion],
+                verified_paths(map(conversions.target, days)),
+                verified_paths(map(sessions.target, window)),
+                verified_paths(conversions.target(day) for day in window if self.after_previous_conversion),
                 days,
                 lookback_days=0,
                 max_sessions=self.max_sessions,

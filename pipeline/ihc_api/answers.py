@@ -28,6 +28,7 @@ from pipeline.ihc_api.answer_folder import AnswerFolder, generation_of
 from pipeline.ihc_api.request_json import DIGEST, Numbers, spans
 from pipeline.ihc_api.settings import Scope
 from targets.files import Files
+from targets.listing import one_listing
 
 T = TypeVar("T")
 
@@ -112,10 +113,12 @@ class AnswerStore:
         """Merge small files, so that files do not grow with the requests. Raises as `find` and `keep` do."""
         with suppress(FileNotFoundError):  # another run is merging them
             small: list[tuple[int, int, str]] = []
-            for name in self._folder.names(scope):
-                answered_at = self._folder.read(name)["answered_at"].to_numpy()
-                if len(answered_at) < _SMALL:
-                    small.append((generation_of(name), int(answered_at.min(initial=0)), name))
+            with one_listing():
+                names = self._folder.names(scope)
+                for name, rows in zip(names, self._folder.read_each(names), strict=True):
+                    answered_at = rows["answered_at"].to_numpy()
+                    if len(answered_at) < _SMALL:
+                        small.append((generation_of(name), int(answered_at.min(initial=0)), name))
             # in the order of arrival, which keeps days together: their credit is read from fewer files
             for generation, of_generation in groupby(sorted(small), key=itemgetter(0)):
                 together: dict[str, pa.Table] = {}
@@ -197,7 +200,7 @@ class AnswerStore:
 
     def _contents_of(self, scope: Scope) -> ScopeContents:
         names = self._folder.names(scope)
-        rows = pa.concat_tables([ANSWERS.empty_table(), *map(self._folder.read, names)])
+        rows = pa.concat_tables([ANSWERS.empty_table(), *self._folder.read_each(names)])
         return ScopeContents(
             scope=scope,
             journeys=pc.count_distinct(rows["journey"]).as_py(),
@@ -215,8 +218,7 @@ class AnswerStore:
         if self._last_index is not None and self._last_index.names == names:
             return self._last_index
         digests, answered_at = [np.array([], DIGEST)], [np.array([], np.int64)]
-        for name in names:
-            rows = self._folder.read(name)
+        for rows in self._folder.read_each(names):
             # copies, since the columns lie in the content, which would stay in memory with them
             digests.append(
                 np.frombuffer(rows["journey"].combine_chunks().buffers()[1] or b"", DIGEST)[: len(rows)].copy()
@@ -240,6 +242,7 @@ def _undisturbed(look: Callable[[], T]) -> T:
     """`look` again as often as another run merges, meanwhile, the files that it has listed."""
     while True:
         try:
-            return look()
+            with one_listing():
+                return look()
         except FileNotFoundError:
             continue

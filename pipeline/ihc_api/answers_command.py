@@ -7,11 +7,10 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.ihc_api.answers import AnswerStore, ScopeContents
-from pipeline.places import Places
+from pipeline.places import Places, located
 from targets.errors import TargetError
 
 FOLDER = "answers"
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         places = Places.in_force()
         if options.data_dir:
-            places = replace(places, data_dir=str(Path(options.data_dir).absolute()))
+            places = replace(places, data_dir=located(options.data_dir))
         store = AnswerStore(places.files(FOLDER))
         if options.command == "list":
             _list(store)

@@ -15,6 +15,7 @@ from pipeline.stage import Part, Stage
 from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
+from targets.stamped import verified_paths
 
 LEFT_OUT = "users_left_out"
 
@@ -86,4 +87,4 @@ class UserPaths(JourneySettings):
 
 
 def _files_of(stage: Stage) -> list[str]:
-    return [stage.target(day).verified() for day in stage.parts()]
+    return verified_paths(map(stage.target, stage.parts()))

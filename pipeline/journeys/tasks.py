@@ -24,6 +24,7 @@ from targets.errors import DatabaseError
 from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
+from targets.stamped import verified_paths
 
 _first_days: dict[Hashable, dt.date | None] = {}
 """The first day of a source of this version: asked many times a run."""
@@ -151,9 +152,9 @@ class Journeys(JourneySettings):
         with sql_session(self.files, self.memory_limit) as connection:
             made = build_journeys(
                 connection,
-                [conversions.target(day).verified() for day in days],
-                [sessions.target(day).verified() for day in reached],
-                [conversions.target(day).verified() for day in reached if self.after_previous_conversion],
+                verified_paths(map(conversions.target, days)),
+                verified_paths(map(sessions.target, reached)),
+                verified_paths(conversions.target(day) for day in reached if self.after_previous_conversion),
                 days,
                 lookback_days=self.lookback_days,
                 max_sessions=self.max_sessions,

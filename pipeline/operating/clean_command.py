@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         places = Places.in_force()
         order = _order(options)
+        places.local_folder("attribution-clean")
         with ExitStack() as alone:
             if options.yes and Path(places.data_dir).is_dir():
                 alone.enter_context(_alone(places))

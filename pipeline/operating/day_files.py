@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from pipeline.operating.intervals import days_between_ends, spanning
 from pipeline.places import Places
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.tasks import Report
-from pipeline.source.stored import stored_days
+from pipeline.source.stored import stored_stamps
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions
 from targets.files import Files
-from targets.stamped import StampedTarget
 
 EXTRACTS = (Sessions, Conversions, ChannelCosts)
 DERIVED = {
@@ -64,7 +63,7 @@ def stages_of(places: Places, report: Report | None) -> list[StageDays]:
     derived = []
     for folder, kind in DERIVED.items():
         used = _used(kind, report)
-        for name in sorted({*_folders(mine, folder), *([used] if used else [])}):
+        for name in sorted({*mine.folders(folder), *([used] if used else [])}):
             looked = _look(mine, kind.__name__, f"{folder}/{name}", is_current=name == used)
             derived.append(_judged(looked, kind, report) if report is not None and name == used else looked)
     return [*extracts, *derived]
@@ -74,8 +73,7 @@ def _look(files: Files, stage: str, folder: str, *, is_current: bool | None = No
     days: list[dt.date] = []
     damaged: list[dt.date] = []
     unsettled: list[dt.date] = []
-    for day in stored_days(files, folder):
-        stamp = StampedTarget(files, f"{folder}/{day}.parquet").stamp()
+    for day, stamp in stored_stamps(files, folder):
         (damaged if stamp is None else days).append(day)
         if stamp is not None and stamp.notes.get("settled") is False:
             unsettled.append(day)
@@ -101,9 +99,3 @@ def _used(kind: Any, report: Report | None) -> str | None:  # noqa: ANN401 - a s
         return None
     first = next(iter(report.days))
     return Path(report.clone(kind).target(first).name).parent.name
-
-
-def _folders(files: Files, folder: str) -> Iterator[str]:
-    root = Path(files.where(folder))
-    if root.is_dir():
-        yield from (entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

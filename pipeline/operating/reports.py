@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from luigi.date_interval import Custom
@@ -15,6 +15,7 @@ from targets.files import Files
 from targets.text import JsonTarget
 
 BOOKS = "reconciliation.json"
+_FOLDER = "report"
 
 
 class MadeReport(NamedTuple):
@@ -32,12 +33,13 @@ def made_reports(files: Files) -> list[MadeReport]:
 
 
 def _found(files: Files) -> Iterator[MadeReport]:
-    root = Path(files.where("report"))
-    for books in sorted(root.rglob(BOOKS)):
-        model, name = str(books.parent.parent.relative_to(root)), books.parent.name
+    for books in map(PurePosixPath, files.below(_FOLDER)):
+        if books.name != BOOKS:
+            continue
         try:
-            interval = IntervalParameter().parse(name)
+            interval = IntervalParameter().parse(books.parent.name)
         except IntervalError:  # such as latest
             continue
-        if JsonTarget(files, f"report/{model}/{name}/{BOOKS}").stamp() is not None:
-            yield MadeReport(model, interval, dt.datetime.fromtimestamp(books.stat().st_mtime, dt.UTC))
+        if JsonTarget(files, str(books)).stamp() is not None:
+            model = str(books.parent.parent.relative_to(_FOLDER))
+            yield MadeReport(model, interval, dt.datetime.fromtimestamp(files.written(str(books)), dt.UTC))

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the path of the newest page and open it; 1 if there is none."""
     options = _parser().parse_args(arguments)
     try:
-        root = Path(Places.in_force().files().where("report"))
+        root = Places.in_force().local_folder("attribution-report") / "report"
     except PipelineError as error:
         sys.stderr.write(f"ERROR: {' '.join(str(error).split())}\n")
         sys.exit(_WRONG)

@@ -25,6 +25,7 @@ from pipeline.stage import Part, Stage, counted
 from targets.database import Connection
 from targets.errors import TargetError
 from targets.fingerprint import fingerprint
+from targets.stamped import verified_paths
 from targets.table import Marker, Origin, TableSlice
 
 
@@ -144,13 +145,13 @@ class StoredAttribution(TableStage):
             sql_session(self.files, self.memory_limit) as sql,
             self.places.results().connect() as connection,
         ):
-            extracts = [conversions.target(day).verified() for day in self.days]
+            extracts = verified_paths(map(conversions.target, self.days))
             refuse_repeated(sql, extracts, "conv_id", conversions.source_table)
             days = stale if self.store == "replace" else self._not_stored(connection, stale)
             rows, moved = store_days(
                 connection,
                 sql,
-                {str(day): credit.target(day).verified() for day in days},
+                dict(zip(map(str, days), verified_paths(map(credit.target, days)), strict=True)),
                 {str(day): channels.target(day).read() for day in days},
                 {str(day): Marker(print_, 0, sources[day]) for day, print_ in days.items()},
                 self.origin(),

@@ -34,6 +34,7 @@ from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
 from targets.csv_text import CsvStyle, csv_text, formula_columns
 from targets.fingerprint import fingerprint
+from targets.stamped import verified_paths
 from targets.text import CsvTarget, JsonTarget, TextTarget
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ class Report(PagedReport):
         """Raise `SourceError` for a session that stands on several days: the scans see each day by itself."""
         sessions = self.reached(Sessions)
         with sql_session(self.files, self.memory_limit) as connection:
-            paths = [sessions.target(day).verified() for day in sessions.days]
+            paths = verified_paths(map(sessions.target, sessions.days))
             refuse_repeated(connection, paths, "session_id", sessions.source_table)
 
     def _reconcile(self, report: pd.DataFrame, costs: Mapping[dt.date, pa.Table]) -> dict[str, Any]:

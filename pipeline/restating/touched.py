@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 from luigi.date_interval import Custom
@@ -27,9 +26,8 @@ _ONE = dt.timedelta(days=1)
 
 def report_intervals(files: Files, reports: str, name: str) -> list[Custom]:
     """The intervals in a folder of reports, as `report/<model>`, that have a file of this name, in order."""
-    folder = Path(files.where(reports))
-    names = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
-    return [interval for interval in map(_parsed, names) if interval is not None]
+    folders = (folder for folder in files.folders(reports) if files.version(f"{reports}/{folder}/{name}") is not None)
+    return [interval for interval in map(_parsed, folders) if interval is not None]
 
 
 def _parsed(name: str) -> Custom | None:

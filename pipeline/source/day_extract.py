@@ -65,6 +65,19 @@ class DayExtract(SourceSettings, IntervalStage):
         """Nothing: a day is read once, and what becomes of bad rows is decided then."""
         return dict.fromkeys(self.parts())
 
+    def stale(self) -> dict[Part, str]:
+        """The days that are not as they are to be, or are to be read again."""
+        self.files.expect(self._asked_for(whole=False))
+        self.files.expect(
+            name
+            for day in self.parts()
+            if (stamp := self.target(day).stamp()) is not None
+            for table, rows in stamp.notes["rejected"].items()
+            if rows
+            for name in self.set_aside_targets(table, day)[1].asked_for(whole=False)
+        )
+        return super().stale()
+
     def is_current(self, part: Part, expected: str) -> bool:
         """Whether the day was read, and without setting rows aside where that is not allowed."""
         if not super().is_current(part, expected):

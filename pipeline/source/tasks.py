@@ -26,6 +26,7 @@ from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage, counted
 from targets.fingerprint import digest_of_rows
 from targets.parquet import ParquetTarget
+from targets.stamped import verified_paths
 
 __all__ = ["ChannelCosts", "Conversions", "DayExtract", "InitDatabase", "Sessions", "SourceFindings", "SourceSettings"]
 
@@ -142,7 +143,7 @@ class ChannelCosts(DayExtract):
         settling = self.settling(days_in(stale))
         rows = 0
         with sql_session(self.files, self.memory_limit) as connection:
-            paths = {day: sessions.target(day).verified() for day in days_in(stale)}
+            paths = dict(zip(days_in(stale), verified_paths(map(sessions.target, days_in(stale))), strict=True))
             set_aside = {day: kept.read() for day in paths if (kept := sessions.rows_set_aside(day)) is not None}
             spend = read_channel_spend(self.source)
             summed = [

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from luigi.worker import TaskProcess
 
 from pipeline.stage.parts import Part
+from targets.listing import one_listing
 
 
 @dataclass
@@ -39,7 +40,8 @@ def one_look() -> Iterator[Look]:
     look = Look()
     token = _looks.set(look)
     try:
-        yield look
+        with one_listing():
+            yield look
     finally:
         _looks.reset(token)
 

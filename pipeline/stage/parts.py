@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from pipeline.errors import PipelineError
@@ -41,7 +42,7 @@ def make_each(items: Iterable[tuple[P, T]], make_one: Callable[[P, T], R], made:
 
     with ThreadPoolExecutor(workers) as pool:
         for part, item in items:
-            waiting.append(pool.submit(make_one, part, item))
+            waiting.append(pool.submit(copy_context().run, make_one, part, item))
             if len(waiting) > workers:
                 take()
         while waiting:

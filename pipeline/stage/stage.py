@@ -26,6 +26,8 @@ from pipeline.stage.telling import STAGE_RAN, at_work, ran
 from targets.errors import TargetError
 from targets.files import Files
 from targets.fingerprint import Stamp, fingerprint
+from targets.listing import one_listing
+from targets.stamped import StampedTarget
 
 logger = logging.getLogger("luigi-interface.pipeline")
 
@@ -158,6 +160,7 @@ class Stage(luigi.Task):
 
     def stale(self) -> dict[Part, str]:
         """The parts that a run makes: those that are not current, or due again, each with its present fingerprint."""
+        self.files.expect(self._asked_for(whole=True))
         return {
             part: print_
             for part, print_ in self.fingerprints().items()
@@ -206,7 +209,15 @@ class Stage(luigi.Task):
         """The contents as they are now, whatever an earlier look has found."""
         return {part: stamp.content if stamp else "" for part, stamp in self._stamps()}
 
+    def _asked_for(self, *, whole: bool) -> Iterator[str]:
+        """The files that a look at all parts reads; with `whole` those too that `is_current` looks at each time."""
+        for part in self.parts():
+            target = self.target(part)
+            if isinstance(target, StampedTarget):
+                yield from target.asked_for(whole=whole and not isinstance(part, dt.date))
+
     def _stamps(self) -> Iterator[tuple[Part, Stamp | None]]:
+        self.files.expect(self._asked_for(whole=False))
         for part in self.parts():
             yield part, self.target(part).stamp()
 
@@ -220,7 +231,8 @@ class Stage(luigi.Task):
             started = time.monotonic()
             try:
                 if stale:
-                    made = self.make(stale)
+                    with one_listing():
+                        made = self.make(stale)
                     self.done(f"{made} in {time.monotonic() - started:.1f} s")
                 with one_look():
                     left = self.lacking()

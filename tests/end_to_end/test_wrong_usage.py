@@ -94,7 +94,7 @@ def files_in(folder: Path) -> list[Path]:
     ("setting", "value", "named"),
     [
         ("DATABASE_URL", "postgresql://reader:s3cr3t@host/shop", ["postgresql", "sqlite:///"]),
-        ("DATA_DIR", "s3://bucket/shop", ["s3://bucket/shop", "folder"]),
+        ("DATA_DIR", "gs://key:s3cr3t@bucket/shop", ["gs://", "folder", "s3://bucket/prefix"]),
         ("DATA_DIR", "shop.db/files", ["shop.db", "cannot be", "set DATA_DIR"]),
         ("ATTRIBUTION_MODEL", "linaer", ["'linaer'", "did you mean linear?"]),
         ("ATTRIBUTION_MODEL", "ihc-api", ["IHC_API_KEY", "ATTRIBUTION_MODEL=ihc-local"]),
