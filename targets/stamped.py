@@ -93,14 +93,13 @@ class StampedTarget(FileSystemTarget):
         """A file of this machine with the content, for an engine. Raises `UnreadableTargetError` if it is damaged."""
         self._required_stamp()
         (path,) = self.files.local([self.name])
-        if _verified.get((self.files, self.name)) != self.files.version(self.name):
-            self.read_bytes()
+        self._verify()
         return path
 
     def is_whole(self) -> bool:
         """Whether the file's bytes are those that were written."""
         try:
-            self.verified()
+            self._verify()
         except UnreadableTargetError:
             return False
         return True
@@ -140,6 +139,12 @@ class StampedTarget(FileSystemTarget):
             f"{self} is truncated, damaged or not written by this pipeline ({' '.join(reason.split())}); "
             "delete it and rerun, which builds it anew"
         )
+
+    def _verify(self) -> None:
+        """Look at the bytes, unless that was done. Raises `UnreadableTargetError` if they are not as written."""
+        self._required_stamp()
+        if _verified.get((self.files, self.name)) != self.files.version(self.name):
+            self.read_bytes()
 
     def _required_stamp(self) -> Stamp:
         stamp = self.stamp()

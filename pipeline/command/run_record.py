@@ -125,7 +125,7 @@ def _files(task: Any) -> Iterator[str]:  # noqa: ANN401 - any task
 
 def _figures(task: Any) -> dict[str, float]:  # noqa: ANN401 - any task
     if isinstance(task, Stage):
-        with suppress(PipelineError, TargetError, OSError):
+        with suppress(PipelineError, TargetError, OSError), one_listing():
             return dict(task.figures())
     return {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from targets.files import Files
+from targets.listing import one_listing
 
 INTERVAL = "interval.txt"
 _DATE = len("YYYY-MM-DD")
@@ -15,6 +16,13 @@ def keep_latest(files: Files, folder: str, interval: str, names: Sequence[str]) 
 
     `interval.txt` says which interval they are of. Raises `UnwritableTargetError`.
     """
+    with one_listing():
+        record = f"{folder}/latest/{INTERVAL}"
+        files.expect([record, *(f"{folder}/{place}/{name}" for place in (interval, "latest") for name in names)])
+        _keep_latest(files, folder, interval, names)
+
+
+def _keep_latest(files: Files, folder: str, interval: str, names: Sequence[str]) -> None:
     record = f"{folder}/latest/{INTERVAL}"
     if (
         files.version(record) is not None

@@ -17,6 +17,7 @@ from pipeline.source.stored import StoredNotes, stored_notes
 from pipeline.source.version import source_version
 from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
+from targets.listing import one_listing
 from targets.text import JsonTarget
 
 _LOOKED = "locks/source-findings.json"
@@ -96,11 +97,12 @@ class SourceFindings(SourceSettings):
 
     def document(self) -> dict[str, Any]:
         """What was found, but for days that were read again since."""
-        document: dict[str, Any] = self.target("source_findings").read()
-        return {
-            **document,
-            "drifted": _still_drifted(document, stored_notes(self.files) if document["drifted"] else {}),
-        }
+        with one_listing():
+            document: dict[str, Any] = self.target("source_findings").read()
+            return {
+                **document,
+                "drifted": _still_drifted(document, stored_notes(self.files) if document["drifted"] else {}),
+            }
 
     def renew(self) -> None:
         """Bring the findings to the days that were read since, and say what is new of them."""

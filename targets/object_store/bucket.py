@@ -63,8 +63,7 @@ class Bucket:
     def get(self, key: str) -> Content:
         """An object. Raises `FileNotFoundError`, `UnwritableTargetError`."""
         with self._said(key):
-            answer = _client().get_object(Bucket=self.name, Key=key)
-            content = answer["Body"].read()
+            answer, content = _read(self.name, key)
         return Content(Entry(answer["ETag"], answer["LastModified"].timestamp()), content, _age(answer))
 
     def put(self, key: str, content: bytes | memoryview, **condition: str) -> str:
@@ -141,6 +140,20 @@ def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return [work(item) for item in wanted]
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
         return [*pool.map(work, wanted)]
+
+
+def _read(bucket: str, key: str) -> tuple[Any, bytes]:
+    """The answer and the whole content; the library does not ask again for one that broke off."""
+    from botocore.exceptions import HTTPClientError, IncompleteReadError  # noqa: PLC0415 - an extra
+
+    for left in reversed(range(_ATTEMPTS)):
+        answer = _client().get_object(Bucket=bucket, Key=key)
+        try:
+            return answer, answer["Body"].read()
+        except (HTTPClientError, IncompleteReadError):
+            if not left:
+                raise
+    raise AssertionError(key)
 
 
 def _age(answer: Any) -> float:  # noqa: ANN401 - the library's

@@ -15,6 +15,7 @@ from support.comparing import contents, result_tables
 from support.databases import SHOP_INTERVAL
 from support.object_store import BUCKET, Store, delayed, object_store
 from support.running import Workplace
+from support.servers import sandbox
 
 LOCK_HELD = 10
 FAILED = 30
@@ -79,6 +80,21 @@ def test_rerun_after_kills_leaves_what_an_undisturbed_run_does(
         assert started.end().code == -signal.SIGKILL
     bucket_shop.report(SHOP_INTERVAL).succeeded()  # at once: the locks of dead processes of this machine are free
     assert_undisturbed(bucket_shop, store, undisturbed)
+
+
+def test_kept_answers_are_objects(bucket_shop: Workplace, store: Store) -> None:
+    with sandbox(key="canary-5f1d8c") as api:
+        asking = {"ATTRIBUTION_MODEL": "ihc-api", "API_URL": api.url, "IHC_API_KEY": "canary-5f1d8c"}
+        bucket_shop.report(SHOP_INTERVAL, **asking).succeeded()
+        asked = api.statistics()["requests"]
+        assert asked > 0
+        # a trial makes its credit anew, and shares the answers
+        again = bucket_shop.report(SHOP_INTERVAL, **asking, STORE="false", CSV_BOM="true").succeeded()
+        assert {"Attribution", "Report"} <= again.kinds_built
+        assert api.statistics()["requests"] == asked
+    reported = bucket_shop.start("attribution-answers", "list").end().succeeded()
+    assert api.url in reported.output
+    assert [name for name in files_of(bucket_shop, store) if name.startswith("answers/") and name.endswith(".arrow")]
 
 
 def test_damaged_object_is_named(bucket_shop: Workplace, store: Store) -> None:

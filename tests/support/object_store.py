@@ -93,17 +93,17 @@ def delayed(store: Store, seconds: float) -> Iterator[Store]:
     there = int(store.url.rpartition(":")[2])
     loop = asyncio.new_event_loop()
 
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait: float) -> None:
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while content := await reader.read(1 << 20):
-                await asyncio.sleep(wait)
                 writer.write(content)
                 await writer.drain()
         writer.close()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)  # the server takes one request a connection
         back, on = await asyncio.open_connection("127.0.0.1", there)
-        await asyncio.gather(copy(reader, on, seconds), copy(back, writer, 0))
+        await asyncio.gather(copy(reader, on), copy(back, writer))
 
     server = loop.run_until_complete(asyncio.start_server(pass_on, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
