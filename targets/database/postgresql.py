@@ -36,7 +36,8 @@ _SESSION = {
 _SNAPSHOT = "SELECT CAST(txid_current_snapshot() AS text) AS version"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('attribution result tables'), hashtext(current_schema()))"
 _TABLES = """
-SELECT CASE WHEN pg_table_is_visible(tables.oid) THEN '' ELSE quote_ident(nspname) || '.' END || relname AS place,
+SELECT CASE WHEN pg_table_is_visible(tables.oid) THEN '' ELSE quote_ident(nspname) || '.' END || quote_ident(relname)
+        AS place,
     CAST(attname AS text) AS name, coalesce(array_position(CAST(indkey AS int2[]), attnum) + 1, 0) AS pk
 FROM pg_class AS tables
 JOIN pg_namespace ON pg_namespace.oid = relnamespace

@@ -152,14 +152,16 @@ def test_a_scan_that_is_cut_says_so_and_the_next_run_completes(
 
 
 def test_a_stream_that_breaks_is_an_error_of_the_database(server: Server) -> None:
-    with open_database(server.url()).connect() as connection:
-        with connection.stream(
+    with (
+        open_database(server.url()).connect() as connection,
+        connection.stream(
             "SELECT pg_backend_pid() AS pid, repeat('x', 999) AS text FROM generate_series(1, 300000)"
-        ) as batches:
-            pid = batches.read_next_batch()["pid"][0].as_py()
-            run(server.url(), f"SELECT pg_terminate_backend({pid})")
-            with pytest.raises(DatabaseError, match="run again"):
-                batches.read_all()
+        ) as batches,
+    ):
+        pid = batches.read_next_batch()["pid"][0].as_py()
+        run(server.url(), f"SELECT pg_terminate_backend({pid})")
+        with pytest.raises(DatabaseError, match="run again"):
+            batches.read_all()
 
 
 def test_tables_have_one_owner_and_a_trial_leaves_them(place: Workplace, shop_url: str) -> None:
@@ -191,8 +193,10 @@ def test_restating_status_and_cleaning(place: Workplace, shop_url: str) -> None:
     status = place.start("attribution-status").end()
     assert status.code == 0, status.text
     assert "2023-08-29" in status.output
-    cleaned = place.start("attribution-clean", "days", "2023-08-30", "--yes").end()
-    assert cleaned.code in {0, 2}, cleaned.text
+    place.start("attribution-clean", "--date-interval", "2023-08-30", "--tables", "--yes").end().succeeded()
+    assert rows(shop_url, "SELECT 1 AS one FROM pipeline_conversions WHERE conv_date = '2023-08-30'") == []
+    place.report(SHOP_INTERVAL).succeeded()
+    assert _tables(shop_url) == after
 
 
 def test_transactions_of_two_wait_for_each_other(server: Server) -> None:
