@@ -111,7 +111,7 @@ class PostgresqlDatabase:
             closing(adbc_driver_manager.AdbcConnection(database)) as connection,
         ):
             opened = _PostgresqlConnection(connection, self)
-            session = {**_SESSION, "default_transaction_read_only": "on" if self.read_only else "off"}
+            session = {**_SESSION, **({"default_transaction_read_only": "on"} if self.read_only else {})}
             opened.query("SELECT " + ", ".join(f"set_config('{name}', '{to}', false)" for name, to in session.items()))
             yield opened
 
@@ -212,7 +212,7 @@ class _PostgresqlConnection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(adbc_driver_manager.Error):  # a connection that is gone has rolled back itself
+            with suppress(DatabaseError):  # a connection that is gone has rolled back itself
                 self.execute("ROLLBACK")
             raise
         after = self._snapshot()
