@@ -14,7 +14,7 @@ from pipeline.source.mapping import Input
 from pipeline.source.source import Source
 from targets.errors import DatabaseError
 
-OF_THE_PIPELINE = re.compile("attribution_customer_journey|channel_reporting|pipeline_.*")
+OF_THE_PIPELINE = re.compile(r"(\w+\.)?(attribution_customer_journey|channel_reporting|pipeline_.*)")
 """Tables that are no source: the pipeline writes them."""
 
 _SAMPLE = 1_000

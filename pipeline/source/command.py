@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 def _init(source: Source, path: Path | None, *, force: bool) -> None:
     with source.connect() as connection:
         tables = {name: [*columns] for name, columns in connection.tables().items()}
-    text = guess_mapping(tables, source.name)
+    text = guess_mapping(tables, source.name, has_schemas=source.database.dialect == "postgresql")
     if path is None:
         _say(text.rstrip("\n"))
         return

@@ -93,8 +93,11 @@ _KEYS: dict[str, dict[str, _Key]] = {
 }
 
 
-def guess_mapping(tables: Mapping[str, Sequence[str]], name: str) -> str:
-    """A commented mapping (TOML) from the columns of each table; what is not found is marked with a `?`."""
+def guess_mapping(tables: Mapping[str, Sequence[str]], name: str, *, has_schemas: bool = False) -> str:
+    """A commented mapping (TOML) from the columns of each table; what is not found is marked with a `?`.
+
+    Where the database `has_schemas`, the names of tables are SQL as they are.
+    """
     tables = {table: columns for table, columns in tables.items() if not OF_THE_PIPELINE.fullmatch(table)}
     lines = [
         f"# Where {name} holds what; set SOURCE_MAPPING to this file.",
@@ -115,7 +118,8 @@ def guess_mapping(tables: Mapping[str, Sequence[str]], name: str) -> str:
         lines += ["", *([f"# [{section}] is optional"] if optional else [])]
         begin = "# " if optional and not table else ""
         lines.append(f"{begin}[{section}]")
-        lines.append(f"{begin}from = {_quoted(_name(table) if table else '?')}  # a table, a view, or (SELECT ...)")
+        place = (table if has_schemas else _name(table)) if table else "?"
+        lines.append(f"{begin}from = {_quoted(place)}  # a table, a view, or (SELECT ...)")
         lines += _key_lines(section, keys, columns, begin)
     return "\n".join(lines) + "\n"
 

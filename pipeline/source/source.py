@@ -136,4 +136,6 @@ def _select_costs(
     source: Source, columns: dict[str, tuple[str, str]], currency: str | None, table: str, *, every: bool
 ) -> str:
     named = {"currency": ("text", currency)} if currency else {}
-    return str(source.sql.select({**columns, **named}, table, where="" if every else "session_id <> ''"))
+    return str(
+        source.sql.select({**columns, **named}, table, where="" if every else "CAST(session_id AS VARCHAR) <> ''")
+    )

@@ -36,7 +36,8 @@ _SESSION = {
 _SNAPSHOT = "SELECT CAST(txid_current_snapshot() AS text) AS version"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('attribution result tables'), hashtext(current_schema()))"
 _TABLES = """
-SELECT CASE WHEN pg_table_is_visible(tables.oid) THEN '' ELSE quote_ident(nspname) || '.' END || relname AS place,
+SELECT CASE WHEN pg_table_is_visible(tables.oid) THEN '' ELSE quote_ident(nspname) || '.' END || quote_ident(relname)
+        AS place,
     CAST(attname AS text) AS name, coalesce(array_position(CAST(indkey AS int2[]), attnum) + 1, 0) AS pk
 FROM pg_class AS tables
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -110,7 +111,7 @@ class PostgresqlDatabase:
             closing(adbc_driver_manager.AdbcConnection(database)) as connection,
         ):
             opened = _PostgresqlConnection(connection, self)
-            session = {**_SESSION, "default_transaction_read_only": "on" if self.read_only else "off"}
+            session = {**_SESSION, **({"default_transaction_read_only": "on"} if self.read_only else {})}
             opened.query("SELECT " + ", ".join(f"set_config('{name}', '{to}', false)" for name, to in session.items()))
             yield opened
 
@@ -211,7 +212,7 @@ class _PostgresqlConnection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(adbc_driver_manager.Error):  # a connection that is gone has rolled back itself
+            with suppress(DatabaseError):  # a connection that is gone has rolled back itself
                 self.execute("ROLLBACK")
             raise
         after = self._snapshot()
