@@ -12,6 +12,8 @@ NOTEBOOK = [
     "vl-convert-python>=1.7",  # the figures as pictures, without a browser or the network
 ]
 
+ALERTS = ["apprise>=1.9"]  # alerts to any service
+
 setup(
     name="marketing-attribution-pipeline",
     version="0.1.0",
@@ -40,8 +42,10 @@ setup(
         "tzdata>=2024.1",
     ],
     extras_require={
+        "alerts": ALERTS,
         "notebook": NOTEBOOK,
         "dev": [
+            *ALERTS,
             *NOTEBOOK,
             "build>=1.2.1",
             "coverage>=7.10.3",
