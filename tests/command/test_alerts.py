@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -98,3 +100,44 @@ def test_the_end_by_time_is_told(shop: Workplace) -> None:
         outcome = journeys(shop, MAX_RUN_SECONDS="2", ALERT_URLS=url)
     assert outcome.code == 30
     assert [alert["message"].splitlines()[0] for alert in got] == [last_message(outcome)]
+
+
+def test_luigis_own_mail_holds_the_cause_without_a_traceback(shop: Workplace) -> None:
+    change(shop.database, "UPDATE session_sources SET event_time = '25:61' WHERE session_id = 'gap-1'")
+    mails: list[str] = []
+    with mail_server(mails) as port:
+        (shop.folder / "luigi.cfg").write_text(
+            f"[email]\nreceiver = ops@shop.example\nforce_send = true\n[smtp]\nhost = 127.0.0.1\nport = {port}\n"
+        )
+        outcome = journeys(shop, LUIGI_CONFIG_PATH=str(shop.folder / "luigi.cfg"))
+    assert outcome.code == 30
+    (mail,) = [text for text in mails if " FAILED. " in text]
+    assert "event_time is not HH:MM:SS" in mail
+    assert "Traceback" not in "".join(mails)
+    dead = journeys(shop, LUIGI_CONFIG_PATH=str(shop.folder / "luigi.cfg"))  # nobody listens there any more
+    assert (dead.code, last_message(dead)) == (30, last_message(outcome))
+
+
+@contextmanager
+def mail_server(mails: list[str]) -> Iterator[int]:
+    """The port of a server that takes mails, as much of SMTP as it needs; each as its headers and decoded texts."""
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                self.wfile.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(verb, b"250 ok\r\n"))
+                if verb == b"DATA":
+                    content = b"".join(iter(self.rfile.readline, b".\r\n"))
+                    found = message_from_bytes(content)
+                    texts = [part.get_payload(decode=True) for part in found.walk() if not part.is_multipart()]
+                    mails.append("\n".join([str(found["Subject"]), *(str(text) for text in texts)]))
+                    self.wfile.write(b"250 taken\r\n")
+                if verb == b"QUIT":
+                    return
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
