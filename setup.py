@@ -14,6 +14,7 @@ NOTEBOOK = [
 ]
 
 POSTGRESQL = ["adbc-driver-postgresql>=1.8"]
+ALERTS = ["apprise>=1.9"]  # alerts to any service
 
 setup(
     name="marketing-attribution-pipeline",
@@ -43,10 +44,12 @@ setup(
         "tzdata>=2024.1",
     ],
     extras_require={
+        "alerts": ALERTS,
         "notebook": NOTEBOOK,
         "postgresql": POSTGRESQL,
         "s3": S3,
         "dev": [
+            *ALERTS,
             *NOTEBOOK,
             *POSTGRESQL,
             *S3,

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
-from pipeline.command.log_lines import refuse
+from pipeline.alerts.tell import places_in_force, tell
+from pipeline.alerts.words import Ended
+from pipeline.command.log_lines import format_asked_for, line, refuse
 from pipeline.command.luigi_defaults import exit_code
 
+_TASK = re.compile(r"(?:pipeline\.)?[A-Z]\w*")
 _HELP = {"--help", "--help-all"}
 
 
@@ -78,4 +84,8 @@ def _refuse_option(message: str) -> NoReturn:
 
 
 def _refuse(message: str) -> NoReturn:
-    refuse(message, exit_code("unhandled_exception"))
+    code = exit_code("unhandled_exception")
+    named = next((word.removeprefix("pipeline.") for word in sys.argv if _TASK.fullmatch(word)), "")
+    for words in tell(Ended(task=named, exit_code=code, reason=message), places_in_force()):
+        sys.stderr.write(line(format_asked_for(sys.argv[1:]), logging.WARNING, words))
+    refuse(message, code)

@@ -15,6 +15,7 @@ from luigi.worker import fork_lock
 
 _LONGEST_FORK = 2.0  # seconds
 _LONGEST_RECORD = 5.0
+_BY_SIGNAL = 128
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -23,18 +24,18 @@ Words = Callable[[str, int], str]
 
 
 @contextmanager
-def early_end(seconds: float, words: Words, last_words: Words, code: int) -> Iterator[None]:
+def early_end(seconds: float, words: Words, last_words: Words, code: int, telling_seconds: float = 0) -> Iterator[None]:
     """End the process and the workers that it has forked if the block takes longer (0: no limit), or at a signal.
 
-    `words` are printed, or `last_words` if these are not there within seconds, as where a disk hangs. `code` is the
-    exit code after the time; after a signal it is as shells have it.
+    `words` are printed, or `last_words` if these are not there within seconds, as where a disk hangs; after the time
+    they may take `telling_seconds` more. `code` is the exit code after the time; that after a signal is the shells'.
     """
 
     def end(reason: str, code: int) -> None:
         found: list[str] = []
         telling = threading.Thread(target=lambda: found.append(words(reason, code)), daemon=True)
         telling.start()
-        telling.join(_LONGEST_RECORD)
+        telling.join(_LONGEST_RECORD + (telling_seconds if code < _BY_SIGNAL else 0))
         _end(found[0] if found else last_words(reason, code), code)
 
     # A handler of Python's would wait for the end of a query; the descriptor is written to at once.
@@ -51,7 +52,7 @@ def early_end(seconds: float, words: Words, last_words: Words, code: int) -> Ite
             if select.select([received], [], [], left)[0]:
                 number = os.read(received, 1)[0]
                 if number in heeded:
-                    end(f"ended by {signal.Signals(number).name}", 128 + number)
+                    end(f"ended by {signal.Signals(number).name}", _BY_SIGNAL + number)
                 elif not number:
                     return
         end(f"ended after MAX_RUN_SECONDS, {seconds:g} s", code)

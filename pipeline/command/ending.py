@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from luigi.setup_logging import InterfaceLogging
 
+from pipeline.alerts.tell import tell
+from pipeline.alerts.words import Ended
 from pipeline.command.causes import Cause, Causes
 from pipeline.command.log_lines import LOGGER, line, set_up, use_format
 from pipeline.command.notes import Notes
@@ -69,7 +71,23 @@ class Ending:
             document = self._record.document(code, [*map(str, causes)])
             for words in self._record.keep(document):
                 yield logging.WARNING, words
+            for words in tell(_ended(document), self._record.places()):
+                yield logging.WARNING, words
             if not was_refused:
                 yield logging.INFO, run_line(document)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is what it was
             yield logging.WARNING, f"the record of the run is not kept: {type(error).__name__}: {error}"
+
+
+def _ended(document: Mapping[str, Any]) -> Ended:
+    command = document["command"]
+    return Ended(
+        task=command["task"] or "",
+        interval=command["interval"],
+        model=command["model"],
+        exit_code=document["exit_code"],
+        reason=document["reason"],
+        reasons=document["reasons"],
+        end=document["end"],
+        dead_feeds=document["dead_feeds"],
+    )

@@ -15,6 +15,7 @@ import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.execution_summary import LuigiStatusCode
 
+from pipeline.alerts.tell import check_receivers, longest_telling
 from pipeline.command.arguments import tasks_named
 from pipeline.command.causes import WRONG_COMMAND, Cause, label_of
 from pipeline.command.early_end import early_end
@@ -69,6 +70,7 @@ def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) ->
         options = luigi.interface.core()
         set_up(options, ending.log_format)
         _check_settings(module_of)
+        check_receivers()
         task = parser.get_task_obj()
         ending.of(task)
         seconds = _longest_run(task)
@@ -90,7 +92,7 @@ def _run(module_of: Mapping[str, str], parser: CmdlineParser, ending: Ending) ->
                 lambda *end: ending.early(cause(*end)),
                 lambda *end: ending.last_words(cause(*end)),
             )
-            stack.enter_context(early_end(seconds, words, last_words, code))
+            stack.enter_context(early_end(seconds, words, last_words, code, longest_telling()))
             result = luigi.interface._schedule_and_run([task], _Factory(), {"no_lock": True})  # noqa: SLF001 - what Luigi itself calls here
     except TargetError as error:
         ending.end([Cause(label, str(error), code)], code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.console import on_one_line
@@ -14,7 +14,6 @@ from pipeline.stage import Ran
 SUCCEEDED = "succeeded"
 
 _METRIC = "attribution_"
-_LAST_SUCCESS = f"{_METRIC}last_success_timestamp_seconds"
 
 
 def run_document(
@@ -30,6 +29,7 @@ def run_document(
     exit_code: int,
     reasons: Sequence[str],
     figures: Mapping[str, float],
+    dead_feeds: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """The document: times in UTC, durations in seconds, figures in the currency of the settings.
 
@@ -52,6 +52,7 @@ def run_document(
         "files": [*files],
         "warnings": [*warnings],
         "figures": dict(figures),
+        "dead_feeds": [*map(dict, dead_feeds)],
     }
 
 
@@ -90,43 +91,61 @@ def run_line(document: Mapping[str, Any]) -> str:
 
 
 def metrics_text(document: Mapping[str, Any], before: str) -> str:
-    """The metrics of a run in Prometheus' text format; `before` are those of the run before it.
+    """The metrics of a run in Prometheus' text format; `before` are those that the file holds.
 
-    The time of the last success and the figures of the marketing stay as they were when a run fails.
+    The series of other tasks and models stay as they were; when a run fails, the time of the last success and the
+    figures of the marketing too.
     """
     labels = {name: document["command"][name] or "" for name in ("task", "model")}
     own = _labels(labels)
     end = dt.datetime.fromisoformat(document["end"]).timestamp()
     succeeded = document["exit_code"] == 0
-    lines = [
-        *_metric("exit_code", "exit code of the last run", {own: document["exit_code"]}),
-        *_metric("run_timestamp_seconds", "end of the last run", {own: end}),
-        *_metric("run_seconds", "how long the last run took", {own: document["seconds"]}),
-        *_metric("run_warnings", "warnings of the last run", {own: len(document["warnings"])}),
-        *_metric("run_rows", "rows that the last run made", {own: sum(of["rows"] for of in document["stages"])}),
-    ]
     by_stage: dict[str, float] = {}
     for stage in document["stages"]:
         kind = stage["stage"].partition(" ")[0]
         by_stage[kind] = by_stage.get(kind, 0) + stage["seconds"]
-    seconds = {_labels({**labels, "stage": kind}): value for kind, value in by_stage.items()}
-    lines += _metric("stage_seconds", "seconds of the last run in a stage", seconds)
-    if succeeded:
-        lines += _metric("last_success_timestamp_seconds", "end of the last run that succeeded", {own: end})
-        for name, value in document["figures"].items():
-            lines += _metric(f"report_{name}", f"{name} of the interval of the last report", {own: value})
-    else:
-        lines += [
-            line for line in before.splitlines() if re.match(rf"(# \w+ )?({_LAST_SUCCESS}|{_METRIC}report_)", line)
-        ]
-    return "".join(f"{line}\n" for line in lines)
+    metrics: dict[str, tuple[str, dict[str, object]]] = {
+        "exit_code": ("exit code of the last run", {own: document["exit_code"]}),
+        "run_timestamp_seconds": ("end of the last run", {own: end}),
+        "run_seconds": ("how long the last run took", {own: document["seconds"]}),
+        "run_warnings": ("warnings of the last run", {own: len(document["warnings"])}),
+        "run_rows": ("rows that the last run made", {own: sum(of["rows"] for of in document["stages"])}),
+        "stage_seconds": (
+            "seconds of the last run in a stage",
+            {_labels({**labels, "stage": kind}): value for kind, value in by_stage.items()},
+        ),
+        "last_success_timestamp_seconds": ("end of the last run that succeeded", {own: end} if succeeded else {}),
+        **{
+            f"report_{name}": (f"{name} of the interval of the last report", {own: value})
+            for name, value in (document["figures"].items() if succeeded else ())
+        },
+    }
+    for name, meaning, series, value in _kept(before, labels, succeeded=succeeded):
+        metrics.setdefault(name, (meaning, {}))[1].setdefault(series, value)
+    return "".join(
+        f"# HELP {_METRIC}{name} {meaning}\n# TYPE {_METRIC}{name} gauge\n"
+        + "".join(f"{_METRIC}{name}{series} {value}\n" for series, value in values.items())
+        for name, (meaning, values) in metrics.items()
+        if values
+    )
 
 
-def _metric(name: str, meaning: str, values: Mapping[str, float]) -> list[str]:
-    if not values:
-        return []
-    head = [f"# HELP {_METRIC}{name} {meaning}", f"# TYPE {_METRIC}{name} gauge"]
-    return [*head, *(f"{_METRIC}{name}{labels} {value!r}" for labels, value in values.items())]
+def _kept(before: str, labels: Mapping[str, str], *, succeeded: bool) -> Iterator[tuple[str, str, str, str]]:
+    """Name, meaning, labels and value of each series that a run with these labels leaves in the file.
+
+    Those of its task without a model are of a command that was refused before its model was known.
+    """
+    meanings: dict[str, str] = {}
+    replaced = [_labels({**labels, "model": model})[:-1] for model in {labels["model"], ""}]
+    for line in before.splitlines():
+        if found := re.fullmatch(rf"# HELP {_METRIC}(\w+) (.*)", line):
+            meanings[found[1]] = found[2]
+        elif found := re.fullmatch(rf"{_METRIC}(\w+)(\{{.*\}}) (\S+)", line):
+            name, series, value = found.groups()
+            is_own = series[:-1] in replaced or re.sub(r',stage="\w*"\}$', "", series) in replaced
+            outlives = name.startswith(("last_success", "report_")) and not succeeded
+            if name in meanings and (outlives or not is_own):
+                yield name, meanings[name], series, value
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -67,16 +67,23 @@ class RunRecord:
             exit_code=code,
             reasons=reasons,
             figures=_figures(task) if code == 0 else {},
+            dead_feeds=_dead_feeds(task) if code == 0 else [],
         )
+
+    def places(self) -> Places | None:
+        """Where the run works; None where the settings do not say."""
+        with suppress(PipelineError, TargetError, OSError):
+            return self.task.places if isinstance(self.task, Stage) else Places.in_force()
+        return None
 
     def keep(self, document: dict[str, Any]) -> Iterator[str]:
         """Write what is to be written; yields in words what could not be, which changes nothing of the run.
 
         A data directory that is not there is not made for it.
         """
-        with suppress(PipelineError, OSError):
-            places = self.task.places if isinstance(self.task, Stage) else Places.in_force()
-            if places.files().is_there():
+        places = self.places()
+        with suppress(PipelineError, TargetError, OSError):
+            if places is not None and places.files().is_there():
                 yield from self._write_documents(places, document)
         with suppress(SettingsError):
             if metrics_file := setting_in_force("metrics_file"):
@@ -128,6 +135,13 @@ def _figures(task: Any) -> dict[str, float]:  # noqa: ANN401 - any task
         with suppress(PipelineError, TargetError, OSError), one_listing():
             return dict(task.figures())
     return {}
+
+
+def _dead_feeds(task: Any) -> list[dict[str, str]]:  # noqa: ANN401 - any task
+    if isinstance(task, Stage):
+        with suppress(PipelineError, TargetError, OSError):
+            return [dict(dead) for dead in task.dead_feeds()]
+    return []
 
 
 def _write_metrics(path: Path, document: dict[str, Any]) -> None:

@@ -11,8 +11,10 @@ from typing import NoReturn
 
 from luigi.date_interval import Custom
 
+from pipeline.alerts.tell import check_receivers
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.operating.child import Signals, StoppedError, heeded_signals
+from pipeline.operating.daily_log import DailyLog
 from pipeline.operating.intervals import days_stored, owe, owed, to_make, window
 from pipeline.operating.schedule import every_day, time_of_day
 from pipeline.places import Places
@@ -47,26 +49,30 @@ It never overlaps itself, and ends with the exit codes of `luigi --module pipeli
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"ERROR: {message}; `attribution-daily --help` lists the options\n")
-        sys.exit(_WRONG)
+        sys.exit(DailyLog(sys.argv[1:]).failed(f"{message}; `attribution-daily --help` lists the options", _WRONG))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the report once, or every day; ends with the exit code."""
     parser = _parser()
     options, passed_on = parser.parse_known_args(arguments)
+    log = DailyLog(passed_on)
     try:
         at, days = _times(options), _days(options)
         _refuse(passed_on)
         zone, places = _zone(passed_on), Places.in_force()
+        check_receivers()
     except (PipelineError, TargetError) as error:
-        sys.stderr.write(f"ERROR: {error}\n")
-        sys.exit(_WRONG)
+        sys.exit(log.failed(str(error), _WRONG))
+
+    def make() -> int:
+        return _run_once(log, signals, places, window(today(zone), days), passed_on)
+
     with heeded_signals() as signals:
         try:
             if at is not None:
-                every_day(lambda: _run_once(signals, places, days, zone, passed_on), signals.wait, _now, at, zone, _say)
-            code = _run_once(signals, places, days, zone, passed_on)
+                every_day(make, signals.wait, _now, at, zone, log.say)
+            code = make()
         except StoppedError as stopped:
             code = _AS_SHELLS + int(stopped.args[0])
     sys.exit(code)
@@ -135,41 +141,46 @@ def _passed(passed_on: Sequence[str], option: str) -> str | None:
     return value
 
 
-def _run_once(signals: Signals, places: Places, days: int, zone: str, passed_on: Sequence[str]) -> int:
+def _run_once(log: DailyLog, signals: Signals, places: Places, newest: Custom, passed_on: Sequence[str]) -> int:
     """Make the report, alone among all daily runs of the data directory; the exit code."""
     files = places.files()
     try:
         with files.lock("daily.lock", f"attribution-daily, process {os.getpid()}") as holder:
             if holder is not None:
-                sys.stderr.write(f"ERROR: the daily run is going on ({holder}); wait for its end\n")
-                return _ALREADY_RUNNING
-            newest = window(today(zone), days)
+                return log.failed(f"the daily run is going on ({holder}); wait for its end", _ALREADY_RUNNING)
             is_trial = (_passed(passed_on, "--store") or str(setting_in_force("store"))).lower() in {"false", "no", "0"}
             # a trial fills no tables, so nothing of them is missed
             before = [] if is_trial else to_make(owed(files), days_stored(places), newest)
-            return _make_all(signals, places, before, newest, passed_on)
+            code = _make_all(log, signals, places, before, newest, passed_on)
     except (PipelineError, TargetError) as error:
-        sys.stderr.write(f"ERROR: {error}\n")
-        return _FAILED
+        return log.failed(str(error), _FAILED)
+    if code == 0:
+        log.succeeded()
+    return code
 
 
 def _make_all(
-    signals: Signals, places: Places, before: Sequence[Custom], newest: Custom, passed_on: Sequence[str]
+    log: DailyLog,
+    signals: Signals,
+    places: Places,
+    before: Sequence[Custom],
+    newest: Custom,
+    passed_on: Sequence[str],
 ) -> int:
     """Make the intervals in order; the worst exit code. A failure of a stage does not keep back later intervals."""
     files, left, codes = places.files(), [*before], [0]
     if left:
-        _say(f"missed, and made first: {', '.join(map(str, left))}")
+        log.say(f"missed, and made first: {', '.join(map(str, left))}")
         owe(files, left)
     for interval in (*before, newest):
-        _say(f"the report of {interval}")
+        log.say(f"the report of {interval}")
         code = signals.run([*_REPORT, str(interval), *_options(passed_on)])
         if code < 0:
-            sys.stderr.write(
-                f"ERROR: the report of {interval} was killed by signal {-code}; perhaps memory was short: lower "
-                "MEMORY_LIMIT, and run again\n"
+            code = log.failed(
+                f"the report of {interval} was killed by signal {-code}; perhaps memory was short: lower "
+                "MEMORY_LIMIT, and run again",
+                _FAILED,
             )
-            code = _FAILED
         codes.append(code)
         if code == 0 and interval in left:
             left.remove(interval)
@@ -196,11 +207,6 @@ def _options(passed_on: Sequence[str]) -> list[str]:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"INFO: attribution-daily: {line}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

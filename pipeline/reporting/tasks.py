@@ -191,6 +191,11 @@ class Report(PagedReport):
             "attributed_orders": books["attributed"],
         }
 
+    def dead_feeds(self) -> Sequence[Mapping[str, str]]:
+        """Of the interval, from the books."""
+        found: list[dict[str, str]] = self.target(RECONCILIATION).read()["dead_feeds"]
+        return found
+
     def run_folders(self) -> list[str]:
         """Beside the files, if they are there, and beside their copies, if those are the latest."""
         from pipeline.reporting.latest import is_latest

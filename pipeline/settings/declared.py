@@ -9,12 +9,12 @@ from pipeline.settings.credit import CreditSettings
 from pipeline.settings.run import RunSettings
 from pipeline.settings.source import SourceSettings
 
-SECRETS = ("IHC_API_KEY", "IHC_API_KEY_FILE")
+SECRETS = ("IHC_API_KEY", "IHC_API_KEY_FILE", "ALERT_URLS", "ALERT_URLS_FILE")
 """Variables that are no settings: what they hold stands in no file and no parameter."""
 
 LOCATIONS = (
     *("database_url", "results_database_url", "source_mapping", "data_dir", "file_mode", "api_url"),
-    "metrics_file",
+    *("metrics_file", "alert_seconds"),
 )
 """The settings that are no options."""
 

@@ -58,3 +58,6 @@ class RunSettings:
     metrics_file: str | None = location(
         "run", "metrics_file", optional, "", "METRICS_FILE", "a Prometheus text file, written whole at the end of a run"
     )
+    alert_seconds: float = manner(
+        "run", "alert_seconds", number(1), "10", "ALERT_SECONDS", "seconds that alerts may hold up the end of a run"
+    )

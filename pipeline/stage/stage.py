@@ -275,6 +275,10 @@ class Stage(luigi.Task):
         """What a stage that is done says of the marketing, by name; for the metrics of a run."""
         return {}
 
+    def dead_feeds(self) -> Sequence[Mapping[str, str]]:
+        """The days that a stage that is done found dead, each with date, feed and reason; for alerts."""
+        return ()
+
     def run_folders(self) -> list[str]:
         """Where in `files` the record of a command that makes the stage lies, beside the log."""
         return []

@@ -60,6 +60,25 @@ def test_metrics_keep_the_last_success() -> None:
         assert [line for line in bad.splitlines() if f"attribution_{name}" in line] == kept
 
 
+def test_metrics_keep_the_series_of_other_tasks_and_models() -> None:
+    def of(task: str, model: str | None, code: int = 0) -> dict[str, Any]:
+        return {**document(code), "command": {"task": task, "interval": None, "model": model}}
+
+    text = metrics_text(of("Report", "linear"), "")
+    text = metrics_text(of("Report", None, 40), text)  # refused before its model was known
+    assert 'attribution_exit_code{task="Report"} 40\n' in text
+    assert 'attribution_report_spend{task="Report",model="linear"} 1.5\n' in text
+    text = metrics_text(of("ModelComparison", "linear", 30), text)
+    text = metrics_text(of("Report", "linear"), text)
+    series = [line for line in text.splitlines() if line.startswith("attribution_exit_code")]
+    assert sorted(series) == [
+        'attribution_exit_code{task="ModelComparison",model="linear"} 30',
+        'attribution_exit_code{task="Report",model="linear"} 0',
+    ]
+    assert text.count("# TYPE attribution_exit_code gauge\n") == 1
+    assert text.count('attribution_stage_seconds{task="Report",model="linear",stage="Journeys"} ') == 1
+
+
 def test_days_of_a_stage() -> None:
     days = [DAY, DAY + dt.timedelta(days=1)]
     assert ran(days, [DAY], 2) == Ran(1, 1, 1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -76,7 +77,10 @@ def test_it_does_not_overlap_itself(mine: Workplace) -> None:
         assert holder is None
         outcome = run(mine, "daily", *LOCAL)
     assert outcome.code == 10
-    assert outcome.log == "ERROR: the daily run is going on (attribution-daily, process 7); wait for its end\n"
+    said = (
+        r"ERROR: [\dT:-]+Z attribution-daily: the daily run is going on \(attribution-daily, process 7\); wait for .*\n"
+    )
+    assert re.fullmatch(said, outcome.log)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_what_is_wrong_is_one_line_and_40(
     outcome = run(Workplace(tmp_path / "place"), "daily", *options, **settings)
     assert (outcome.code, outcome.output) == (40, "")
     (line,) = outcome.log.splitlines()
-    assert line.startswith(f"ERROR: {said}")
+    assert re.match(rf"ERROR: [\dT:-]+Z (attribution-daily: )?{re.escape(said)}", line)
     assert not (tmp_path / "place" / "files").exists()
 
 
