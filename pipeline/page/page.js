@@ -7,7 +7,7 @@
 
   // Sort: a channel moves with the rows below it; what has no value comes last.
   const value = (body, key) => {
-    if (key === "name" || key === "group") return body.dataset[key].toLowerCase();
+    if (key === "name" || key === "group" || key === "badge") return body.dataset[key].toLowerCase();
     const found = body.querySelector("td[data-key='" + key + "'] > data");
     return found ? Number(found.value) : NaN;
   };
@@ -18,7 +18,7 @@
   };
   all("thead button[data-sort]", table).forEach((button) => button.addEventListener("click", () => {
     const head = button.parentElement, key = button.dataset.sort;
-    const names = key === "name" || key === "group";
+    const names = key === "name" || key === "group" || key === "badge";
     const now = head.getAttribute("aria-sort");
     const up = now === "none" ? names : now === "descending";
     all("th[aria-sort]", table).forEach((th) => th.setAttribute("aria-sort", "none"));

@@ -20,7 +20,8 @@ from markupsafe import Markup
 from pipeline.page import changed, sections
 from pipeline.page.figures import day, plain
 from pipeline.page.glossary import GLOSSARY
-from pipeline.page.tables import SUMMARY, ReportFiles
+from pipeline.page.tables import MODELS, SUMMARY, ReportFiles
+from pipeline.page.verdicts import cost_ranges, verdicts
 from pipeline.page.words import trust
 from targets.csv_text import BYTE_ORDER_MARK
 
@@ -40,6 +41,7 @@ class About:
         fingerprint: of all that the report is made from.
         warnings: what deserves a look, in lines.
         dimensions: of each dimension the name of its summary.
+        margin: the share of revenue that profit is counted from.
 
     """
 
@@ -51,6 +53,7 @@ class About:
     fingerprint: str
     warnings: Sequence[str] = ()
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    margin: float = 1.0
 
 
 def build_page(texts: Mapping[str, str], about: About) -> str:
@@ -86,6 +89,9 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             shares=sections.shares(files),
             channels=sections.channel_table(files, about.dimensions),
             total=sections.total_line(files),
+            verdicts=verdicts(files, about.margin),
+            cost_ranges=cost_ranges(files),
+            is_compared=MODELS in texts,
             groups=sections.groups(files),
             group_names=sorted({row["group"] for row in files.rows(SUMMARY) if row["group"]}),
             days=sections.days(files),

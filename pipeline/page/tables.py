@@ -22,6 +22,9 @@ PATHS = "paths.csv"
 LAGS = "lags.csv"
 CHANGES = "changes.csv"
 BOOKS = "reconciliation.json"
+MODELS = "models.csv"
+WINDOWS = "lookback_sensitivity.csv"
+"""The last two are of the comparison of models, if there is one."""
 
 
 @dataclass(frozen=True)

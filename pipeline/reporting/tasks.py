@@ -65,7 +65,7 @@ def report_folder(model: str, goal: str | None) -> str:
 class Report(PagedReport):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
-    version = 3
+    version = 4
     max_rejected_share = setting("max_rejected_share")
     channels = setting("channels")
     dead_feed = setting("dead_feed")

@@ -90,6 +90,7 @@ WRITING = {
     "csv_formulas": "quote",
     "currency": "CHF",
     "dead_feed": "fail",
+    "margin": "0.5",
 }
 RUNNING = {
     "drift_check": "false",

@@ -86,6 +86,38 @@ def made_files(channels: Sequence[str], days: int, *, group: str = "", campaigns
     return {**texts, "changes.csv": csv_text(build_changes(compared))}
 
 
+def made_comparison(texts: dict[str, str], models: Sequence[str] = ("linear", "first-touch")) -> dict[str, str]:
+    """A comparison in which each further model gives the channels, one after the other, less and more."""
+    channels = [row for row in ReportFiles(texts).rows("channel_summary.csv") if row["is_total"] != "1"]
+    factors = {
+        (model, row["channel_name"]): 1.0 + (at and 0.5 * (-1) ** number)
+        for at, model in enumerate(models)
+        for number, row in enumerate(channels)
+    }
+    names = ("model", "channel_name", "cost", "attributed_conversions", "attributed_revenue", "share", "CPO")
+    of_models = [
+        (
+            *(model, row["channel_name"], float(row["spend"])),
+            *(factor * float(row[column] or "nan") for column in ("orders", "revenue", "orders_share")),
+            float(row["spend"]) / (factor * float(row["orders"])) if float(row["spend"]) else NAN,
+        )
+        for model in models
+        for row in channels
+        for factor in [factors[model, row["channel_name"]]]
+    ]
+    windows = [
+        (window, row["channel_name"], float(row["orders"]), float(row["revenue"]) * (0.2 if window == 7 else 1.0))
+        for window in (7, 0)
+        for row in channels
+    ]
+    return {
+        "models.csv": _table(names, of_models),
+        "lookback_sensitivity.csv": _table(
+            ("lookback_days", "channel_name", "attributed_conversions", "attributed_revenue"), windows
+        ),
+    }
+
+
 def _arrived(is_known: bool, is_last: bool) -> tuple[float, float, float]:  # noqa: FBT001 - two facts
     return ((0.5, 0.4, 0.6) if is_last else (1.0, 1.0, 1.0)) if is_known else (NAN, NAN, NAN)
 

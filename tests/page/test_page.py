@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from made_files import about, made_files
+from made_files import about, made_comparison, made_files
 from support.page_reader import assert_figures_are_of, read_page
 
 from pipeline.page.page import build_page
@@ -39,6 +39,22 @@ def test_every_number_is_of_a_file(channels: int, days: int) -> None:
     assert_figures_are_of(texts, page)
     assert len(page.figures) > 6 * channels + 6 * days
     assert len(text) < 3_000_000
+
+
+def test_a_comparison_is_shown() -> None:
+    texts = made_files(["Radio", "Mail", "Free", "Print"], 14, group="Paid")
+    alone = read_page(build_page(texts, about(14)))
+    assert alone.text.count("not compared") == 4
+    assert "CPO, all models" not in alone.text
+    both = {**texts, **made_comparison(texts)}
+    page = read_page(build_page(both, about(14)))
+    assert_figures_are_of(both, page)
+    assert "CPO, all models" in page.text
+    assert "not compared" not in page.text
+    assert page.text.count("firm: gains") >= 1
+    dear = read_page(build_page(both, about(14, margin=0.25)))
+    assert_figures_are_of(both, dear)
+    assert "depends on the" in dear.text
 
 
 def test_an_empty_report_has_a_page() -> None:

@@ -86,8 +86,14 @@ def read_page(text: str) -> Page:
 
 
 def texts_of(folder: Path) -> dict[str, str]:
-    """The files of a report beside its page."""
-    return {path.name: path.read_bytes().decode() for path in folder.glob("*.*") if path.suffix in (".csv", ".json")}
+    """The files of a report beside its page, and of the comparison of the same days, if there is one."""
+    compared = folder.parents[2] / "comparison" / folder.parent.name / folder.name
+    return {
+        path.name: path.read_bytes().decode()
+        for of in (compared, folder)
+        for path in of.glob("*.*")
+        if path.suffix in (".csv", ".json")
+    }
 
 
 def assert_figures_are_of(texts: dict[str, str], page: Page) -> None:
