@@ -38,6 +38,7 @@ class PagedReport(StoringSettings):
     """The settings of a report whose page shows what is there to compare with: as many days before, other models."""
 
     margin = setting("margin")
+    show_ids = setting("show_ids")
 
     def shown_settings(self) -> dict[str, Any]:
         """The settings that the page names: all that change figures, but not what only allows a row."""
@@ -115,6 +116,8 @@ class PagedReport(StoringSettings):
             warnings=[line for line in warnings if not line.startswith("a feed looks dead")],
             dimensions=dimensions,
             margin=self.margin,
+            show_ids=self.show_ids,
+            credit_folder=f"attribution/{self.credit_folder}/",
         )
         target: TextTarget = self.target(PAGE)
         compared, digest = self.compared_models()

@@ -47,6 +47,9 @@ class RunSettings:
     margin: float = setting(
         "run", "margin", number(0), "1", "MARGIN", "share of revenue that the profit on the page is counted from"
     )
+    show_ids: bool = setting(
+        "run", "show_ids", boolean, "false", "SHOW_IDS", "whether ids of orders and sessions stand on the page whole"
+    )
     retries: int = manner("run", "retries", whole(0), "0", "RETRIES", "times that a failed stage is tried again")
     lock_seconds: float = manner(
         "run", "lock_seconds", number(0), "3600", "LOCK_SECONDS", "seconds to wait for another run's stage"

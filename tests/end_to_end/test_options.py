@@ -91,6 +91,7 @@ WRITING = {
     "currency": "CHF",
     "dead_feed": "fail",
     "margin": "0.5",
+    "show_ids": "true",
 }
 RUNNING = {
     "drift_check": "false",

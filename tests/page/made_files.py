@@ -20,6 +20,7 @@ SUMMARY = (
     *("spend_share", "orders_share", "revenue_share", "influenced_orders", "new_customer_orders", "sessions"),
     *("initializer", "holder", "closer", "orders_low", "orders_high", "CPO_low", "CPO_high", "ROAS_low", "ROAS_high"),
 )
+LEDGER = ("sessions", "orders", "revenue", "new_customer_orders")
 
 
 def about(days: int, **more: object) -> About:
@@ -79,6 +80,21 @@ def made_files(channels: Sequence[str], days: int, *, group: str = "", campaigns
         "lags.csv": _table(
             ("kind", "value", "orders", "orders_share", "revenue"),
             [("touches", value, 4.0, 0.2, 40.0) for value in range(1, 20)] if channels else [],
+        ),
+        "ledger.csv": _table(
+            (*("channel_name", "is_total", "conv_id", "conv_date", "session_id", "session_date"), *LEDGER),
+            [
+                row
+                for name, of in [*sums.items(), ("total", total)]
+                for is_total in [int(of is total)]
+                for row in [
+                    (name, is_total, "conversion-one", dates[0], "session-one", dates[0], 1, 0.25, 2.5, 0.25),
+                    (name, is_total, "conversion-two", dates[0], "<b>session", dates[0], 1, 0.125, 1.5, 0.0),
+                    (name, is_total, "", "", "", "", 7, of[1] - 0.375, of[2] - 4.0, 0.5 * of[1] - 0.25),
+                ]
+            ]
+            if channels
+            else [],
         ),
         "reconciliation.json": json.dumps(_books(total)),
     }

@@ -57,6 +57,15 @@ def test_a_comparison_is_shown() -> None:
     assert "depends on the" in dear.text
 
 
+def test_ids_are_shortened_unless_they_are_asked_for() -> None:
+    texts = made_files(["Radio"], 3)
+    short, whole = (build_page(texts, about(3, show_ids=show)) for show in (False, True))
+    assert "conversion-one" not in short
+    assert "session-one" not in short
+    assert "conversion-one" in whole
+    assert_figures_are_of(texts, read_page(whole))
+
+
 def test_an_empty_report_has_a_page() -> None:
     texts = made_files([], 5)
     page = read_page(build_page(texts, about(5)))
