@@ -25,7 +25,14 @@ from pipeline.errors import ModelError, PipelineError
 from pipeline.goals import with_goal
 from pipeline.journeys.path_tasks import UserPaths
 from pipeline.journeys.tasks import Journeys
-from pipeline.reporting.compared import LOOKBACK_SENSITIVITY, MADE_OF, MODELS_CSV, comparison_folder, made_of
+from pipeline.reporting.compared import (
+    DISAGREEMENTS,
+    LOOKBACK_SENSITIVITY,
+    MADE_OF,
+    MODELS_CSV,
+    comparison_folder,
+    made_of,
+)
 from pipeline.reporting.daily_tasks import ChannelCredit
 from pipeline.reporting.page_tasks import PAGE
 from pipeline.reporting.tasks import Report
@@ -87,7 +94,14 @@ class ModelComparison(ModelSettings):
 
     def parts(self) -> Sequence[Part]:
         """The files."""
-        return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, *self.dimension_files.values(), MODELS_CSV]
+        return [
+            MODELS,
+            RANK_CORRELATIONS,
+            LOOKBACK_SENSITIVITY,
+            DISAGREEMENTS,
+            *self.dimension_files.values(),
+            MODELS_CSV,
+        ]
 
     @property
     def dimension_files(self) -> dict[str, str]:
@@ -160,11 +174,13 @@ class ModelComparison(ModelSettings):
         """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
         from pipeline.comparison.by_dimension import ModelsByDimension
         from pipeline.comparison.channels import compare_models, correlate_ranks
+        from pipeline.comparison.disagreements import Disagreements
         from targets.csv_text import csv_text
 
         reports = self._reports()
         by_dimension = ModelsByDimension([*reports], self.dimensions)
-        compared = compare_models(reports, by_dimension.seeing(self._days()))
+        disagreements = Disagreements(self.report_timezone)
+        compared = compare_models(reports, disagreements.seeing(by_dimension.seeing(self._days())))
         costs = self.clone(ChannelCosts)
         spent = [costs.by_dimension(day).read() for day in self.days] if self.dimensions else []
         table = pa.Table.from_pandas(compared, MODEL_COMPARISON, preserve_index=False)
@@ -174,6 +190,7 @@ class ModelComparison(ModelSettings):
         for part, of_part in {
             MODELS_CSV: table.to_pandas(),
             RANK_CORRELATIONS: correlate_ranks(compared),
+            DISAGREEMENTS: disagreements.table(),
             LOOKBACK_SENSITIVITY: self._sensitivity(reports[self.model]),
             **{file: by_dimension.table(name, spent) for name, file in self.dimension_files.items()},
         }.items():

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.page import changed, sections
+from pipeline.page.disagreements import disagreements
 from pipeline.page.figures import day, plain
 from pipeline.page.glossary import GLOSSARY
 from pipeline.page.ledger import ledgers
@@ -96,6 +97,7 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             total=sections.total_line(files),
             verdicts=verdicts(files, about.margin),
             cost_ranges=cost_ranges(files),
+            disagreements=disagreements(files, show_ids=about.show_ids),
             is_compared=MODELS in texts,
             groups=sections.groups(files),
             group_names=sorted({row["group"] for row in files.rows(SUMMARY) if row["group"]}),

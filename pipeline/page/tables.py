@@ -25,7 +25,8 @@ LEDGER = "ledger.csv"
 BOOKS = "reconciliation.json"
 MODELS = "models.csv"
 WINDOWS = "lookback_sensitivity.csv"
-"""The last two are of the comparison of models, if there is one."""
+DISAGREEMENTS = "disagreements.csv"
+"""The last three are of the comparison of models, if there is one."""
 
 
 @dataclass(frozen=True)

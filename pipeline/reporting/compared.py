@@ -17,7 +17,8 @@ from targets.text import CsvTarget
 
 MODELS_CSV = "models.csv"
 LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
-SHOWN = (MODELS_CSV, LOOKBACK_SENSITIVITY)
+DISAGREEMENTS = "disagreements.csv"
+SHOWN = (MODELS_CSV, LOOKBACK_SENSITIVITY, DISAGREEMENTS)
 """The files of a comparison that the page reads."""
 
 MADE_OF = "made_of"

@@ -126,7 +126,15 @@ def made_comparison(texts: dict[str, str], models: Sequence[str] = ("linear", "f
         for window in (7, 0)
         for row in channels
     ]
+    sessions = [
+        (f"order-{at}", str(FIRST), 12.5, position, "session", str(FIRST), channels[0]["channel_name"], model, share)
+        for at in range(3 if channels else 0)
+        for position in range(2)
+        for model, share in zip(models, (0.25, 0.75)[:: 1 - 2 * position], strict=True)
+    ]
+    ordered = ("conv_id", "conv_date", "revenue", "position", "session_id", "session_date", "channel_name")
     return {
+        "disagreements.csv": _table((*ordered, "model", "credit"), sessions),
         "models.csv": _table(names, of_models),
         "lookback_sensitivity.csv": _table(
             ("lookback_days", "channel_name", "attributed_conversions", "attributed_revenue"), windows

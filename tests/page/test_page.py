@@ -52,6 +52,9 @@ def test_a_comparison_is_shown() -> None:
     assert "CPO, all models" in page.text
     assert "not compared" not in page.text
     assert page.text.count("firm: gains") >= 1
+    assert "Where models disagree most" in page.text
+    assert page.text.count("12.50 EUR") == 3
+    assert [page.text.count(share) >= 3 for share in ("25.0%", "75.0%")] == [True, True]
     dear = read_page(build_page(both, about(14, margin=0.25)))
     assert_figures_are_of(both, dear)
     assert "depends on the" in dear.text

@@ -97,6 +97,12 @@ def test_a_comparison_is_shown_as_soon_as_it_is_made(twice: Workplace) -> None:
     assert_figures_are_of(texts_of(page.parent), shown)
     assert "CPO, all models" in shown.text
     assert "not compared" not in shown.text
+    orders = read_report(twice.files / "comparison" / "ihc-local" / SECOND / "disagreements.csv")
+    assert len({row["conv_id"] for row in orders}) == 3
+    for model in ("ihc-local", "first-touch", "linear"):
+        credit = [float(row["credit"]) for row in orders if row["model"] == model]
+        assert math.isclose(math.fsum(credit), 3.0)
+    assert all(row["conv_id"] not in shown.text for row in orders)
     made = page.read_bytes()
     assert twice.report(SECOND).succeeded().built == []
     assert compare(twice, SECOND).succeeded().built == []
