@@ -22,7 +22,7 @@ from pipeline.page.disagreements import disagreements
 from pipeline.page.figures import day, plain
 from pipeline.page.glossary import GLOSSARY
 from pipeline.page.ledger import ledgers
-from pipeline.page.tables import MODELS, SUMMARY, ReportFiles
+from pipeline.page.tables import SUMMARY, ReportFiles
 from pipeline.page.verdicts import cost_ranges, verdicts
 from pipeline.page.words import trust
 from targets.csv_text import BYTE_ORDER_MARK
@@ -98,7 +98,6 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             verdicts=verdicts(files, about.margin),
             cost_ranges=cost_ranges(files),
             disagreements=disagreements(files, show_ids=about.show_ids),
-            is_compared=MODELS in texts,
             groups=sections.groups(files),
             group_names=sorted({row["group"] for row in files.rows(SUMMARY) if row["group"]}),
             days=sections.days(files),
