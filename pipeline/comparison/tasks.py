@@ -21,13 +21,24 @@ from pipeline.attribution.tasks import Attribution, ModelSettings
 from pipeline.comparison.lookback_tasks import LookbackCredit
 from pipeline.comparison.models_parameter import ModelsParameter
 from pipeline.comparison.schema import MODEL_COMPARISON
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, PipelineError
 from pipeline.goals import with_goal
 from pipeline.journeys.path_tasks import UserPaths
 from pipeline.journeys.tasks import Journeys
+from pipeline.reporting.compared import (
+    DISAGREEMENTS,
+    LOOKBACK_SENSITIVITY,
+    MADE_OF,
+    MODELS_CSV,
+    comparison_folder,
+    made_of,
+)
 from pipeline.reporting.daily_tasks import ChannelCredit
+from pipeline.reporting.page_tasks import PAGE
+from pipeline.reporting.tasks import Report
 from pipeline.source.tasks import ChannelCosts
 from pipeline.stage import Part, Stage
+from targets.errors import TargetError
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.text import CsvTarget
@@ -38,9 +49,7 @@ if TYPE_CHECKING:
     from pipeline.reporting.bootstrap import Day
 
 MODELS = "models.parquet"
-MODELS_CSV = "models.csv"
 RANK_CORRELATIONS = "rank_correlations.csv"
-LOOKBACK_SENSITIVITY = "lookback_sensitivity.csv"
 
 
 class ModelComparison(ModelSettings):
@@ -50,6 +59,7 @@ class ModelComparison(ModelSettings):
     primary model they may have a fit of a name. The rules and `ihc-local` look at each journey alone.
     """
 
+    version = 2
     models = ModelsParameter(default=EMBEDDED_MODELS, description="the models to compare, with commas between them")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Luigi is untyped
@@ -84,7 +94,14 @@ class ModelComparison(ModelSettings):
 
     def parts(self) -> Sequence[Part]:
         """The files."""
-        return [MODELS, RANK_CORRELATIONS, LOOKBACK_SENSITIVITY, *self.dimension_files.values(), MODELS_CSV]
+        return [
+            MODELS,
+            RANK_CORRELATIONS,
+            LOOKBACK_SENSITIVITY,
+            DISAGREEMENTS,
+            *self.dimension_files.values(),
+            MODELS_CSV,
+        ]
 
     @property
     def dimension_files(self) -> dict[str, str]:
@@ -93,7 +110,7 @@ class ModelComparison(ModelSettings):
 
     def target(self, part: Part) -> ParquetTarget | CsvTarget:
         """`<DATA_DIR>/comparison/<primary model>[/<goal>]/<interval>/<file>`."""
-        name = f"{with_goal(f'comparison/{self.model}', self.goal)}/{self.date_interval}/{part}"
+        name = f"{comparison_folder(self.model, self.goal, self.date_interval)}/{part}"
         return ParquetTarget(self.files, name, MODEL_COMPARISON) if part == MODELS else CsvTarget(self.files, name)
 
     def output(self) -> Any:  # noqa: ANN401 - a CsvTarget
@@ -129,6 +146,17 @@ class ModelComparison(ModelSettings):
         title = ", ".join([f"{self.model} and others", *self.goal_told, str(self.date_interval)])
         files = [str(self.target(part)) for part in self.parts()]
         sys.stdout.write(render_comparison(comparison, correlations, sensitivity, title, files))
+        self._renew_page()
+
+    def _renew_page(self) -> None:
+        """Let the page of the report of the same days, if it is there and current, show the comparison."""
+        report = self.clone(Report)
+        try:
+            is_due = report.is_due(PAGE) and not report.lacking()
+        except (PipelineError, TargetError):
+            return
+        if is_due:
+            report.make_files()
 
     def _refused(self) -> dict[str, str]:
         """The reasons of the models that refuse the journeys; the credit of the others is there afterwards."""
@@ -146,23 +174,27 @@ class ModelComparison(ModelSettings):
         """Set the models' sums beside each other, draw the conversions again and again, cut the windows."""
         from pipeline.comparison.by_dimension import ModelsByDimension
         from pipeline.comparison.channels import compare_models, correlate_ranks
+        from pipeline.comparison.disagreements import Disagreements
         from targets.csv_text import csv_text
 
         reports = self._reports()
         by_dimension = ModelsByDimension([*reports], self.dimensions)
-        compared = compare_models(reports, by_dimension.seeing(self._days()))
+        disagreements = Disagreements(self.report_timezone)
+        compared = compare_models(reports, disagreements.seeing(by_dimension.seeing(self._days())))
         costs = self.clone(ChannelCosts)
         spent = [costs.by_dimension(day).read() for day in self.days] if self.dimensions else []
         table = pa.Table.from_pandas(compared, MODEL_COMPARISON, preserve_index=False)
         prints = self.fingerprints()
+        notes = {MADE_OF: made_of(self._of_model(ChannelCredit, self.model), self.reached(ChannelCosts))}
         self.target(MODELS).write(table, prints[MODELS], {"left_out": self.left_out} if self.left_out else {})
         for part, of_part in {
             MODELS_CSV: table.to_pandas(),
             RANK_CORRELATIONS: correlate_ranks(compared),
+            DISAGREEMENTS: disagreements.table(),
             LOOKBACK_SENSITIVITY: self._sensitivity(reports[self.model]),
             **{file: by_dimension.table(name, spent) for name, file in self.dimension_files.items()},
         }.items():
-            self.target(part).write_text(csv_text(of_part), prints[part])
+            self.target(part).write_text(csv_text(of_part), prints[part], notes)
         return f"{len(reports)} models compared"
 
     def _reports(self) -> dict[str, pd.DataFrame]:

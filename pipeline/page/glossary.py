@@ -15,5 +15,9 @@ GLOSSARY = (
         "Immature",
         "A touch date of whose orders less than 95 % are expected to have come by the end of the interval; hatched.",
     ),
+    (
+        "Profit",
+        "MARGIN of revenue less spend; firm if its sign holds in the bounds, under every model and look-back window.",
+    ),
     ("Unattributed", "Revenue of orders without any session, rejected by the API, or set aside."),
 )

@@ -18,9 +18,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.page import changed, sections
+from pipeline.page.disagreements import disagreements
 from pipeline.page.figures import day, plain
 from pipeline.page.glossary import GLOSSARY
+from pipeline.page.ledger import ledgers
 from pipeline.page.tables import SUMMARY, ReportFiles
+from pipeline.page.verdicts import cost_ranges, verdicts
 from pipeline.page.words import trust
 from targets.csv_text import BYTE_ORDER_MARK
 
@@ -40,6 +43,9 @@ class About:
         fingerprint: of all that the report is made from.
         warnings: what deserves a look, in lines.
         dimensions: of each dimension the name of its summary.
+        margin: the share of revenue that profit is counted from.
+        show_ids: whether ids of orders and sessions stand on the page whole.
+        credit_folder: where in the data directory the credit of all sessions is.
 
     """
 
@@ -51,6 +57,9 @@ class About:
     fingerprint: str
     warnings: Sequence[str] = ()
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    margin: float = 1.0
+    show_ids: bool = False
+    credit_folder: str = ""
 
 
 def build_page(texts: Mapping[str, str], about: About) -> str:
@@ -86,6 +95,9 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             shares=sections.shares(files),
             channels=sections.channel_table(files, about.dimensions),
             total=sections.total_line(files),
+            verdicts=verdicts(files, about.margin),
+            cost_ranges=cost_ranges(files),
+            disagreements=disagreements(files, show_ids=about.show_ids),
             groups=sections.groups(files),
             group_names=sorted({row["group"] for row in files.rows(SUMMARY) if row["group"]}),
             days=sections.days(files),
@@ -93,7 +105,8 @@ def build_page(texts: Mapping[str, str], about: About) -> str:
             lags=sections.lags(files),
             settings=[(plain(name), _told(value)) for name, value in about.settings.items()],
             glossary=GLOSSARY,
-            summary=_as_json(texts[SUMMARY]),
+            summary=_as_json(_cells(texts[SUMMARY])),
+            ledgers=_as_json(ledgers(files, show_ids=about.show_ids)),
         )
     )
 
@@ -119,8 +132,13 @@ def _told(value: Any) -> str:  # noqa: ANN401 - a setting
     return "none" if value in (None, "", (), []) else plain(value if isinstance(value, str) else json.dumps(value))
 
 
-def _as_json(text: str) -> Markup:
-    """The cells of a CSV file, for the script; nothing in it ends the element that holds it."""
-    cells = [*csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""))]
-    written = json.dumps(cells, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e")
+def _cells(text: str) -> list[list[str]]:
+    return [*csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""))]
+
+
+def _as_json(document: object) -> Markup:
+    """A document for the script; nothing in it ends the element that holds it."""
+    written = (
+        json.dumps(document, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+    )
     return Markup(written.replace("&", "\\u0026"))  # noqa: S704 - no sign of HTML is left

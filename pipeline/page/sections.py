@@ -103,7 +103,14 @@ def channel_table(files: ReportFiles, dimensions: Mapping[str, str]) -> list[dic
         daily = by_day.get(channel, {})
         trend = charts.sparkline([daily.get(date, 0.0) for date in dates], f"orders a day of {plain(channel)}")
         channels.append(
-            {**_line(row, channel), "name": name(channel), "file": place[channel], "parts": below, "trend": trend}
+            {
+                **_line(row, channel),
+                "name": name(channel),
+                "channel": channel,
+                "file": place[channel],
+                "parts": below,
+                "trend": trend,
+            }
         )
     return channels
 

@@ -21,7 +21,12 @@ MATURITY = "maturity.csv"
 PATHS = "paths.csv"
 LAGS = "lags.csv"
 CHANGES = "changes.csv"
+LEDGER = "ledger.csv"
 BOOKS = "reconciliation.json"
+MODELS = "models.csv"
+WINDOWS = "lookback_sensitivity.csv"
+DISAGREEMENTS = "disagreements.csv"
+"""The last three are of the comparison of models, if there is one."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pipeline.reporting.bootstrap import (
     places_of,
 )
 from pipeline.reporting.dimension_orders import REPLICATES, DimensionOrders
+from pipeline.reporting.ledger import LedgerSeen
 from pipeline.reporting.paths import PathsSeen
 from pipeline.zones import UTC, days_of_seconds
 
@@ -50,6 +51,7 @@ class OrderStatistics:
         lag_squares: the sum of the squares of each order's share of the same.
         lags: the columns `LAGS`.
         paths: the columns `PATHS`.
+        ledger: the largest orders and sessions of each channel.
 
     """
 
@@ -63,6 +65,7 @@ class OrderStatistics:
     lag_squares: Floats
     lags: pd.DataFrame
     paths: pd.DataFrame
+    ledger: LedgerSeen
 
 
 def order_statistics(
@@ -82,14 +85,15 @@ def order_statistics(
     influenced, new_credit = np.zeros(count, np.int64), np.zeros(count)
     lag_credit, lag_squares = np.zeros(lag_count), np.zeros(lag_count)
     orders = new_customers = 0
-    seen, lags = PathsSeen(channels), _LagsSeen()
+    seen, lags, ledger = PathsSeen(channels), _LagsSeen(), LedgerSeen(channels)
     for day, journeys, credit, first_orders in days:
         sessions = attributed_sessions(journeys, credit)
         if not sessions.num_rows:
             continue
         number, ihc = sessions["number"].to_numpy(), sessions["ihc"].to_numpy()
         channel = places_of(sessions["channel_name"], channels)
-        lag = (day - _EPOCH).days - days_of_seconds(sessions["session_time"].to_numpy(), zone)
+        session_day = days_of_seconds(sessions["session_time"].to_numpy(), zone)
+        lag = (day - _EPOCH).days - session_day
         is_new = pc.is_in(sessions["conv_id"], value_set=first_orders).to_numpy(zero_copy_only=False)
         begins = np.flatnonzero(np.diff(number, prepend=-1))
         orders += len(begins)
@@ -102,6 +106,7 @@ def order_statistics(
         cells = cells_of(number, channel, amounts)
         influenced += np.bincount(cells.heading, minlength=count)
         add_replicates(day, cells, sums)
+        ledger.add(day, sessions, channel, is_new, session_day)
         for dimension in dimensions:
             dimension.add(day, sessions, credit, is_new)
         revenue = sessions["revenue"].to_numpy()[begins]
@@ -122,6 +127,7 @@ def order_statistics(
         lag_squares=np.cumsum(lag_squares),
         lags=lags.table(orders),
         paths=seen.table(orders),
+        ledger=ledger,
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from luigi.date_interval import Custom
 
 from pipeline.errors import PipelineError
+from pipeline.parameters import setting
+from pipeline.reporting.compared import comparison_folder, comparison_of, made_of
 from pipeline.reporting.daily_tasks import ChannelCredit
 from pipeline.reporting.table_tasks import StoringSettings
 from pipeline.source.tasks import ChannelCosts
@@ -33,11 +35,15 @@ def installed_version() -> str:
 
 
 class PagedReport(StoringSettings):
-    """The settings of a report whose page compares it with as many days before, as far as these are there."""
+    """The settings of a report whose page shows what is there to compare with: as many days before, other models."""
+
+    margin = setting("margin")
+    show_ids = setting("show_ids")
 
     def shown_settings(self) -> dict[str, Any]:
         """The settings that the page names: all that change figures, but not what only allows a row."""
-        return {name: value for name, value in self.described().items() if name != "negative_cost"}
+        shown = {name: value for name, value in self.described().items() if name != "negative_cost"}
+        return {**shown, "margin": self.margin}
 
     def before(self) -> tuple[ChannelCredit, ChannelCosts, str] | None:
         """The stages of as many days before, and a digest of their contents; None unless all is there and current.
@@ -55,15 +61,25 @@ class PagedReport(StoringSettings):
             return None
 
     def is_due(self, part: Part) -> bool:
-        """Whether the days that the changes compare with have changed since.
+        """Whether the days that the changes compare with, or the comparison on the page, have changed since.
 
         Days that come later make nothing due: which of several reports is made first is up to the scheduler, and a
-        rerun has nothing to do. Days that were removed leave the comparison as it was.
+        rerun has nothing to do. Days that were removed leave the changes as they were.
         """
-        stamp = self.target(part).stamp() if part == CHANGES else None
-        compared = stamp.notes.get("before", "") if stamp is not None else ""
+        stamp = self.target(part).stamp() if part in (CHANGES, PAGE) else None
+        if stamp is None:
+            return False
+        if part == PAGE:
+            return bool(stamp.notes.get("comparison", "") != self.compared_models()[1])
+        compared = stamp.notes.get("before", "")
         before = self.before() if compared else None
         return before is not None and before[2] != compared
+
+    def compared_models(self) -> tuple[dict[str, str], str]:
+        """The texts of the comparison of models of the same credit and spend, and their digest; "" without one."""
+        folder = comparison_folder(self.model, self.goal, self.date_interval)
+        costs = cast("ChannelCosts", self.reached(ChannelCosts))
+        return comparison_of(self.files, folder, made_of(self.clone(ChannelCredit), costs))
 
     def compare(self, daily: Sequence[Row]) -> tuple[Compared, str]:
         """The days against as many before, else the last week against the one before; and the digest of the former."""
@@ -102,9 +118,13 @@ class PagedReport(StoringSettings):
             fingerprint=prints[self.parts()[0]],
             warnings=[line for line in warnings if not line.startswith("a feed looks dead")],
             dimensions=dimensions,
+            margin=self.margin,
+            show_ids=self.show_ids,
+            credit_folder=f"attribution/{self.credit_folder}/",
         )
         target: TextTarget = self.target(PAGE)
-        target.write_text(build_page(texts, about), prints[PAGE])
+        compared, digest = self.compared_models()
+        target.write_text(build_page({**texts, **compared}, about), prints[PAGE], {"comparison": digest})
 
 
 def _is_there(stage: Stage) -> bool:

@@ -23,8 +23,9 @@ DAILY = "daily.csv"
 MATURITY = "maturity.csv"
 PATHS = "paths.csv"
 LAGS = "lags.csv"
+LEDGER = "ledger.csv"
 
-TABLES = (CHANNEL_REPORT, CHANNEL_SUMMARY, DAILY, CHANNEL_PHASES, MATURITY, PATHS, LAGS)
+TABLES = (CHANNEL_REPORT, CHANNEL_SUMMARY, DAILY, CHANNEL_PHASES, MATURITY, PATHS, LAGS, LEDGER)
 
 
 def build_tables(
@@ -60,4 +61,5 @@ def build_tables(
         MATURITY: maturity(statistics, days),
         PATHS: statistics.paths,
         LAGS: statistics.lags,
+        LEDGER: statistics.ledger.table(summary),
     }

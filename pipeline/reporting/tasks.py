@@ -51,10 +51,10 @@ RECONCILIATION = "reconciliation.json"
 UNATTRIBUTED_CONVERSIONS = "unattributed_conversions.csv"
 _PARTS = (
     *(CHANNEL_REPORT, PAGE, CHANNEL_SUMMARY),
-    *(DAILY, CHANGES, "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv"),
+    *(DAILY, CHANGES, "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv", "ledger.csv"),
     *(RECONCILIATION, UNATTRIBUTED_CONVERSIONS),
 )
-_OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_time", "channel_name")
+_OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_id", "session_time", "channel_name")
 _DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
 
 
@@ -66,7 +66,7 @@ def report_folder(model: str, goal: str | None) -> str:
 class Report(PagedReport):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
-    version = 3
+    version = 4
     max_rejected_share = setting("max_rejected_share")
     channels = setting("channels")
     dead_feed = setting("dead_feed")
@@ -169,7 +169,7 @@ class Report(PagedReport):
         inputs: dict[Part, Any] = dict.fromkeys(
             self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)})
         )
-        return {**inputs, PAGE: [inputs[PAGE], self.shown_settings(), installed_version()]}
+        return {**inputs, PAGE: [inputs[PAGE], self.shown_settings(), self.show_ids, installed_version()]}
 
     def stale(self) -> dict[Part, str]:
         """The files that are not current; the books also if more is rejected, or a feed is dead, than allowed."""

@@ -44,6 +44,12 @@ class RunSettings:
         "CSV_FORMULAS",
         "cells that a spreadsheet would run: keep them, or quote them with an apostrophe",
     )
+    margin: float = setting(
+        "run", "margin", number(0), "1", "MARGIN", "share of revenue that the profit on the page is counted from"
+    )
+    show_ids: bool = setting(
+        "run", "show_ids", boolean, "false", "SHOW_IDS", "whether ids of orders and sessions stand on the page whole"
+    )
     retries: int = manner("run", "retries", whole(0), "0", "RETRIES", "times that a failed stage is tried again")
     lock_seconds: float = manner(
         "run", "lock_seconds", number(0), "3600", "LOCK_SECONDS", "seconds to wait for another run's stage"

@@ -90,6 +90,8 @@ WRITING = {
     "csv_formulas": "quote",
     "currency": "CHF",
     "dead_feed": "fail",
+    "margin": "0.5",
+    "show_ids": "true",
 }
 RUNNING = {
     "drift_check": "false",

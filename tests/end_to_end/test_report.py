@@ -23,7 +23,7 @@ KEYS = {
 SAMPLE_INTERVAL = "2023-08-29-2023-09-08"
 LAST_DAY = "2023-09-02-2023-09-03"
 FILES = (
-    *("unattributed_conversions.csv", "reconciliation.json", "lags.csv", "paths.csv", "maturity.csv"),
+    *("unattributed_conversions.csv", "reconciliation.json", "ledger.csv", "lags.csv", "paths.csv", "maturity.csv"),
     *("channel_phases.csv", "changes.csv", "daily.csv", "channel_summary.csv", "report.html", "channel_reporting.csv"),
 )
 COLUMNS = ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]

@@ -20,6 +20,7 @@ SUMMARY = (
     *("spend_share", "orders_share", "revenue_share", "influenced_orders", "new_customer_orders", "sessions"),
     *("initializer", "holder", "closer", "orders_low", "orders_high", "CPO_low", "CPO_high", "ROAS_low", "ROAS_high"),
 )
+LEDGER = ("sessions", "orders", "revenue", "new_customer_orders")
 
 
 def about(days: int, **more: object) -> About:
@@ -80,10 +81,65 @@ def made_files(channels: Sequence[str], days: int, *, group: str = "", campaigns
             ("kind", "value", "orders", "orders_share", "revenue"),
             [("touches", value, 4.0, 0.2, 40.0) for value in range(1, 20)] if channels else [],
         ),
+        "ledger.csv": _table(
+            (*("channel_name", "is_total", "conv_id", "conv_date", "session_id", "session_date"), *LEDGER),
+            [
+                row
+                for name, of in [*sums.items(), ("total", total)]
+                for is_total in [int(of is total)]
+                for row in [
+                    (name, is_total, "conversion-one", dates[0], "session-one", dates[0], 1, 0.25, 2.5, 0.25),
+                    (name, is_total, "conversion-two", dates[0], "<b>session", dates[0], 1, 0.125, 1.5, 0.0),
+                    (name, is_total, "", "", "", "", 7, of[1] - 0.375, of[2] - 4.0, 0.5 * of[1] - 0.25),
+                ]
+            ]
+            if channels
+            else [],
+        ),
         "reconciliation.json": json.dumps(_books(total)),
     }
     compared = last_week(ReportFiles(texts).rows("daily.csv"), about(days).days)
     return {**texts, "changes.csv": csv_text(build_changes(compared))}
+
+
+def made_comparison(texts: dict[str, str], models: Sequence[str] = ("linear", "first-touch")) -> dict[str, str]:
+    """A comparison in which each further model gives the channels, one after the other, less and more."""
+    channels = [row for row in ReportFiles(texts).rows("channel_summary.csv") if row["is_total"] != "1"]
+    factors = {
+        (model, row["channel_name"]): 1.0 + (at and 0.5 * (-1) ** number)
+        for at, model in enumerate(models)
+        for number, row in enumerate(channels)
+    }
+    names = ("model", "channel_name", "cost", "attributed_conversions", "attributed_revenue", "share", "CPO")
+    of_models = [
+        (
+            *(model, row["channel_name"], float(row["spend"])),
+            *(factor * float(row[column] or "nan") for column in ("orders", "revenue", "orders_share")),
+            float(row["spend"]) / (factor * float(row["orders"])) if float(row["spend"]) else NAN,
+        )
+        for model in models
+        for row in channels
+        for factor in [factors[model, row["channel_name"]]]
+    ]
+    windows = [
+        (window, row["channel_name"], float(row["orders"]), float(row["revenue"]) * (0.2 if window == 7 else 1.0))
+        for window in (7, 0)
+        for row in channels
+    ]
+    sessions = [
+        (f"order-{at}", str(FIRST), 12.5, position, "session", str(FIRST), channels[0]["channel_name"], model, share)
+        for at in range(3 if channels else 0)
+        for position in range(2)
+        for model, share in zip(models, (0.25, 0.75)[:: 1 - 2 * position], strict=True)
+    ]
+    ordered = ("conv_id", "conv_date", "revenue", "position", "session_id", "session_date", "channel_name")
+    return {
+        "disagreements.csv": _table((*ordered, "model", "credit"), sessions),
+        "models.csv": _table(names, of_models),
+        "lookback_sensitivity.csv": _table(
+            ("lookback_days", "channel_name", "attributed_conversions", "attributed_revenue"), windows
+        ),
+    }
 
 
 def _arrived(is_known: bool, is_last: bool) -> tuple[float, float, float]:  # noqa: FBT001 - two facts

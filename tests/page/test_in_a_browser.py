@@ -50,6 +50,14 @@ async def look(folder: Path) -> dict[str, Any]:
         )
         await browser.run("(filter.value = 'A', filter.dispatchEvent(new Event('input')))")
         seen["filtered"] = [await browser.run(SHOWN), await browser.run("count.textContent")]
+        await browser.run("document.querySelector('tbody:not([hidden]) [data-key=orders] .figure').click()")
+        seen["ledger"] = await browser.run("[ledger.open, ledger.innerText]")
+        await browser.run("document.getElementById('ledger-close').click()")
+        await browser.run("document.querySelector('tfoot [data-key=CPO] .figure').click()")
+        seen["total"] = await browser.run("ledger.innerText")
+        seen["dates"] = await browser.run("ledger.querySelectorAll('table:last-child tbody tr').length")
+        await browser.run("document.getElementById('ledger-close').click()")
+        seen["closed"] = await browser.run("!ledger.open")
         await browser.run("download.click()")
         saved = folder / "channels.csv"
         async with asyncio.timeout(20):
@@ -95,6 +103,19 @@ def test_it_expands_and_switches_the_date(seen: dict[str, Any]) -> None:
     assert seen["parts"] == [0, 2, 2 * len(CHANNELS), 0]
     assert seen["bases"] == [True, False]
     assert "late-orders" in seen["late"]
+
+
+def test_a_figure_opens_its_ledger(seen: dict[str, Any]) -> None:
+    rows = {row["channel_name"]: row for row in csv.DictReader(io.StringIO(seen["summary"], newline=""))}
+    is_open, text = seen["ledger"]
+    first = rows[seen["filtered"][0][0]]
+    assert is_open
+    assert "…on-one" in text
+    assert "all others" in text
+    assert text.count(f"{float(first['orders']):,.2f}") >= 2  # in the title and as the sum
+    assert f"{float(rows['total']['spend']):,.2f} spend / {float(rows['total']['orders']):,.2f} orders" in seen["total"]
+    assert seen["dates"] == 14
+    assert seen["closed"]
 
 
 def test_it_fits_a_phone(seen: dict[str, Any]) -> None:

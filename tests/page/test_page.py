@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from made_files import about, made_files
+from made_files import about, made_comparison, made_files
 from support.page_reader import assert_figures_are_of, read_page
 
 from pipeline.page.page import build_page
@@ -39,6 +39,34 @@ def test_every_number_is_of_a_file(channels: int, days: int) -> None:
     assert_figures_are_of(texts, page)
     assert len(page.figures) > 6 * channels + 6 * days
     assert len(text) < 3_000_000
+
+
+def test_a_comparison_is_shown() -> None:
+    texts = made_files(["Radio", "Mail", "Free", "Print"], 14, group="Paid")
+    alone = read_page(build_page(texts, about(14)))
+    assert alone.text.count("not compared") == 4
+    assert "all models " not in alone.text
+    both = {**texts, **made_comparison(texts)}
+    page = read_page(build_page(both, about(14)))
+    assert_figures_are_of(both, page)
+    assert "all models " in page.text
+    assert "not compared" not in page.text
+    assert page.text.count("firm: gains") >= 1
+    assert "Where models disagree most" in page.text
+    assert page.text.count("12.50 EUR") == 3
+    assert [page.text.count(share) >= 3 for share in ("25.0%", "75.0%")] == [True, True]
+    dear = read_page(build_page(both, about(14, margin=0.25)))
+    assert_figures_are_of(both, dear)
+    assert "depends on the" in dear.text
+
+
+def test_ids_are_shortened_unless_they_are_asked_for() -> None:
+    texts = made_files(["Radio"], 3)
+    short, whole = (build_page(texts, about(3, show_ids=show)) for show in (False, True))
+    assert "conversion-one" not in short
+    assert "session-one" not in short
+    assert "conversion-one" in whole
+    assert_figures_are_of(texts, read_page(whole))
 
 
 def test_an_empty_report_has_a_page() -> None:

@@ -13,7 +13,7 @@ import pytest
 from support.comparing import read_report
 from support.databases import SHOP_INTERVAL, change
 from support.page_reader import assert_figures_are_of, read_page, texts_of
-from support.running import Workplace
+from support.running import LOCAL, Outcome, Workplace
 
 FIRST, SECOND = "2023-08-29-2023-08-31", "2023-08-31-2023-09-02"
 
@@ -99,6 +99,42 @@ def test_days_that_come_later_or_go_leave_a_report_as_it_is(twice: Workplace) ->
 
 def changes_of(place: Workplace, interval: str) -> list[dict[str, str]]:
     return read_report(folder_of(place, interval) / "changes.csv")
+
+
+def compare(place: Workplace, interval: str, *options: str) -> Outcome:
+    told = ("luigi", "--module", "pipeline", "ModelComparison", "--date-interval", interval)
+    return place.start(*told, *LOCAL, "--models", "first-touch,linear", *options).end()
+
+
+def test_a_comparison_is_shown_as_soon_as_it_is_made(twice: Workplace) -> None:
+    page = folder_of(twice, SECOND) / "report.html"
+    twice.report(SECOND).succeeded()
+    before = read_page(page.read_text(encoding="utf-8")).text
+    assert "not compared" in before
+    compare(twice, SECOND).succeeded()
+    shown = read_page(page.read_text(encoding="utf-8"))
+    assert_figures_are_of(texts_of(page.parent), shown)
+    assert "all models " in shown.text
+    assert "not compared" not in shown.text
+    orders = read_report(twice.files / "comparison" / "ihc-local" / SECOND / "disagreements.csv")
+    assert len({row["conv_id"] for row in orders}) == 3
+    for model in ("ihc-local", "first-touch", "linear"):
+        credit = [float(row["credit"]) for row in orders if row["model"] == model]
+        assert math.isclose(math.fsum(credit), 3.0)
+    assert all(row["conv_id"] not in shown.text for row in orders)
+    made = page.read_bytes()
+    assert twice.report(SECOND).succeeded().built == []
+    assert compare(twice, SECOND).succeeded().built == []
+    assert page.read_bytes() == made
+    twice.report(SECOND, MARGIN="0.001").succeeded()
+    assert page.read_bytes() != made
+    twice.report(SECOND).succeeded()
+    assert page.read_bytes() == made
+    models = twice.files / "comparison" / "ihc-local" / SECOND / "models.csv"
+    models.unlink()
+    assert twice.report(SECOND).succeeded().kinds_built == {"Report"}
+    assert read_page(page.read_text(encoding="utf-8")).text == before
+    assert twice.report(SECOND).succeeded().built == []
 
 
 def command(place: Workplace, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -33,6 +33,7 @@ FILES = [
         "channel_summary.csv",
         "daily.csv",
         "lags.csv",
+        "ledger.csv",
         "maturity.csv",
     ),
     *("paths.csv", "reconciliation.json", "report.html", "unattributed_conversions.csv"),

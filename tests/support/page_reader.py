@@ -38,6 +38,7 @@ class Page(HTMLParser):
     names: list[str] = field(default_factory=list)
     text: str = ""
     loose: str = ""
+    ledgers: str = ""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -67,6 +68,8 @@ class Page(HTMLParser):
             self.figures[-1].text += data
         if tags and tags[-1] == "bdi":
             self.names[-1] += data
+        if tags[-1:] == ["script"] and self.open[-1][1].get("id") == "ledgers":
+            self.ledgers += data
         if "title" in tags and "svg" in tags:
             self.titles.append(data)
         elif not {"style", "script"} & {*tags}:
@@ -86,8 +89,14 @@ def read_page(text: str) -> Page:
 
 
 def texts_of(folder: Path) -> dict[str, str]:
-    """The files of a report beside its page."""
-    return {path.name: path.read_bytes().decode() for path in folder.glob("*.*") if path.suffix in (".csv", ".json")}
+    """The files of a report beside its page, and of the comparison of the same days, if there is one."""
+    compared = folder.parents[2] / "comparison" / folder.parent.name / folder.name
+    return {
+        path.name: path.read_bytes().decode()
+        for of in (compared, folder)
+        for path in of.glob("*.*")
+        if path.suffix in (".csv", ".json")
+    }
 
 
 def assert_figures_are_of(texts: dict[str, str], page: Page) -> None:
@@ -111,10 +120,37 @@ def assert_figures_are_of(texts: dict[str, str], page: Page) -> None:
             values = [eval(figure.formula, {}, of) for of in (*totals, _floats(books)) if names <= {*of}]
             assert any(math.isclose(value, of, rel_tol=1e-12) for of in values), figure
         assert _written(figure.text, value), figure
+    _assert_ledgers_are_of(rows, sums, page)
     told = {f"{sum_:,.2f}" for sum_ in sums} | {"0.00"}
     for title in page.titles:
         assert re.match(r"\d{4}-\d\d-\d\d: ([\d,.]+)", title)[1] in told, title
     assert not re.search(r"\d", re.sub(r"95.% bounds|less than 14|fewer than 14|95 %", "", page.loose)), page.loose
+
+
+def _assert_ledgers_are_of(rows: dict[str, list[dict[str, str]]], sums: set[float], page: Page) -> None:
+    """Every entry of a ledger is a row of ledger.csv, every date one of daily.csv; they sum to the summary's row."""
+    ledgers, summary = json.loads(page.ledgers), rows["channel_summary.csv"]
+    assert len(ledgers) == len(summary)
+    for ledger, of in zip(ledgers, summary, strict=True):
+        mine = [row for row in rows["ledger.csv"] if [row[key] for key in KEY] == [of[key] for key in KEY]]
+        entries = [[*entry[1:2], *entry[3:]] for entry in ledger["entries"]]
+        assert entries == [[row[name] for name in ENTRY] for row in mine if row["conv_id"]]
+        others = [[row[name] for name in ENTRY[2:]] for row in mine if not row["conv_id"]]
+        assert ledger["others"] == others
+        for at, name in enumerate(ENTRY[3:]):
+            sum_ = math.fsum(float(cells[at - 3]) for cells in (*entries, *others))
+            assert math.isclose(sum_, float(of[name] or 0), rel_tol=1e-9, abs_tol=1e-9), (of["channel_name"], name)
+        daily = {(row["conv_date"], row["spend"]) for row in rows["daily.csv"] if row["channel_name"] == of[KEY[0]]}
+        for date, spend in ledger["spend"]:
+            is_there = any(math.isclose(float(spend), sum_, rel_tol=1e-12) for sum_ in sums)
+            assert is_there if of["is_total"] == "1" else (date, spend) in daily
+        if not ledger["more"]:
+            spent = math.fsum(float(spend) for _, spend in ledger["spend"])
+            assert math.isclose(spent, float(of["spend"] or 0), rel_tol=1e-9, abs_tol=1e-9)
+
+
+KEY = ("channel_name", "is_total")
+ENTRY = ("conv_date", "session_date", "sessions", "orders", "revenue", "new_customer_orders")
 
 
 def _sums(rows: dict[str, list[dict[str, str]]]) -> set[float]:
