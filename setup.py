@@ -53,6 +53,7 @@ setup(
             *NOTEBOOK,
             *POSTGRESQL,
             *S3,
+            "axe-core-python>=0.1.0",
             "build>=1.2.1",
             "coverage>=7.10.3",
             "hypothesis>=6.120",
