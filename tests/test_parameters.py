@@ -168,11 +168,14 @@ class TestPlaces:
         monkeypatch.setenv("DATA_DIR", "results")
         assert Places.in_force().data_dir == str(tmp_path / "results")
 
-    def test_a_data_directory_elsewhere_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_data_directory_in_a_bucket_is_no_path(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATA_DIR", "s3://bucket/results")
-        with pytest.raises(
-            SettingsError, match=r"^DATA_DIR is 's3://bucket/results', but this version .*; name a folder$"
-        ):
+        assert Places.in_force().data_dir == "s3://bucket/results"
+
+    @pytest.mark.parametrize("data_dir", ["gs://bucket/results", "https://host/results", "s3:///results"])
+    def test_a_data_directory_elsewhere_is_refused(self, monkeypatch: pytest.MonkeyPatch, data_dir: str) -> None:
+        monkeypatch.setenv("DATA_DIR", data_dir)
+        with pytest.raises(SettingsError, match=r"^DATA_DIR "):
             Places.in_force()
 
     def test_the_source_is_read_only_where_results_go_elsewhere(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
@@ -21,13 +22,17 @@ from pipeline.errors import PipelineError
 from pipeline.ihc_api.answer_file import digest_of, from_bytes, to_bytes
 from pipeline.ihc_api.request_json import WireJourneys
 from pipeline.operating.selection import STAGES
+from pipeline.page.ledger import shortened
 from pipeline.source.prepare import RECORD
 from targets.csv_text import BYTE_ORDER_MARK, csv_text
 from targets.errors import UnreadableTargetError
 from targets.files import Files
 from targets.stamped import StampedTarget
 
-FOLDERS = (*(stage for stage in STAGES if stage not in {"sessions", "conversions"}), "trials", "replaced")
+ROOT = "."
+"""The files that lie directly in the data directory, such as source_findings.json."""
+
+FOLDERS = (*(stage for stage in STAGES if stage not in {"sessions", "conversions"}), "trials", "replaced", ROOT)
 """Where a person's ids may stand, without the extracts."""
 
 EXTRACTS = {"sessions": "session_id", "conversions": "conv_id"}
@@ -40,6 +45,7 @@ _KIND = {"conversion_id": "conv_id"}  # the API's name
 _KINDS = ("user_id", "session_id", "conv_id")
 _OF_REJECTS = {"session_sources": "session_id", "conversions": "conv_id", "session_costs": "session_id"}
 _IN_JSON = re.compile(r'("(?:user_id|session_id|conv_id|conversion_id)"\s*:\s*)("(?:[^"\\]|\\.)*")')
+_SHORTEST_END = 4  # of which one says little
 _SHORTEST_IN_TEXT = 8  # letters: a shorter id is looked for in columns alone, since any text may hold it
 
 NewIds = Mapping[str, Mapping[str, str]]
@@ -155,7 +161,7 @@ def _random_for(ids: list[str]) -> dict[str, str]:
 def _names(files: Files, folder: str) -> Iterator[str]:
     root = Path(files.where(""))
     for parent, folders, names in os.walk(root / folder):
-        folders.sort()
+        folders[:] = [] if folder == ROOT else sorted(folders)
         for name in sorted(names):
             path = Path(parent) / name
             if not path.is_symlink() and not name.startswith(".") and not name.endswith(".stamp"):
@@ -180,17 +186,51 @@ def _with_new_ids(files: Files, name: str, content: bytes, of_person: NewIds) ->
     kind = name.rpartition(".")[2]
     if kind == "parquet":
         return _parquet_with_new_ids(files, name, of_person)
+    if kind not in {"csv", "json", "html", "md", "txt"}:
+        return None
+    new = content
     if kind == "csv":
-        return _csv_with_new_ids(name, content.decode(errors="surrogateescape"), of_person)
+        new = _csv_with_new_ids(name, content.decode(errors="surrogateescape"), of_person) or content
     if kind == "json":
-        return _changed(content, lambda text: _IN_JSON.sub(lambda found: _pair(found, of_person), text))
-    if kind in {"html", "md", "txt"}:
-        every = {old: new for of_kind in of_person.values() for old, new in of_kind.items()}
-        written = sorted((re.escape(old) for old in every if len(old) >= _SHORTEST_IN_TEXT), key=len, reverse=True)
-        if written:
-            pattern = re.compile(rf"(?<!\w)(?:{'|'.join(written)})(?!\w)")
-            return _changed(content, lambda text: pattern.sub(lambda found: every[found[0]], text))
-    return None
+        new = _changed(new, lambda text: _IN_JSON.sub(lambda found: _pair(found, of_person), text)) or new
+    new = _changed(new, lambda text: _in_text(text, of_person)) or new  # reasons and warnings name ids, too
+    if kind == "html":
+        new = _changed(new, lambda text: _in_ledgers(text, of_person)) or new
+    return None if new == content else new
+
+
+def _in_text(text: str, of_person: NewIds) -> str:
+    """A text with new ids for those that stand in it as words, as they are or as JSON and HTML write them."""
+    every = {
+        written: new
+        for of_kind in of_person.values()
+        for old, new in of_kind.items()
+        if len(old) >= _SHORTEST_IN_TEXT
+        for written in (old, html.escape(old), json.dumps(old)[1:-1], json.dumps(old, ensure_ascii=False)[1:-1])
+    }
+    if not any(written in text for written in every):
+        return text
+    ways = "|".join(re.escape(written) for written in sorted(every, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{ways})(?!\w)", lambda found: every[found[0]], text)
+
+
+def _in_ledgers(text: str, of_person: NewIds) -> str:
+    """A page with the ends of new ids for those of old ones, which are all that it shows of an id."""
+    ends = {
+        write(shortened(old)): write(shortened(new))
+        for kind in ("session_id", "conv_id")
+        for old, new in of_person[kind].items()
+        for write in (html.escape, _in_script)
+        if len(shortened(old)) >= _SHORTEST_END
+    }
+    if not ends:
+        return text
+    ways = "|".join(re.escape(written) for written in sorted(ends, key=len, reverse=True))
+    return re.sub(rf"(?:{ways})(?!\w)", lambda found: ends[found[0]], text)
+
+
+def _in_script(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 def _changed(content: bytes, change: Any) -> bytes | None:  # noqa: ANN401 - a function of texts

@@ -8,12 +8,11 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import pytest
 from support.comparing import contents, result_tables
 from support.databases import SHOP_INTERVAL
-from support.object_store import BUCKET, Store, delayed, object_store
+from support.object_store import BUCKET, Store, delayed, object_store, result_files
 from support.running import Workplace
 from support.servers import sandbox
 
@@ -36,16 +35,7 @@ def bucket_shop(shop: Workplace, store: Store, request: pytest.FixtureRequest) -
 
 
 def files_of(place: Workplace, store: Store) -> dict[str, bytes]:
-    """Every result file by its name in the data directory, as `contents` has it of a folder."""
-    objects = store.objects(place.environment["DATA_DIR"].removeprefix(f"s3://{BUCKET}/"))
-    paths = ((PurePosixPath(name), content) for name, content in objects.items())
-    return {
-        str(path): content
-        for path, content in paths
-        if path.name not in {"source.json", "run.json", ".stamps"}
-        and path.parts[0] != "locks"
-        and path.parts[:2] != ("log", "runs")
-    }
+    return result_files(store, place.environment["DATA_DIR"])
 
 
 def assert_undisturbed(place: Workplace, store: Store, undisturbed: Workplace) -> None:

@@ -125,6 +125,30 @@ def test_a_person_is_erased_and_every_sum_stays(hers: Workplace) -> None:
     run(hers, "daily", "--days", "3", "--local-scheduler", "--store=false", "--model=last-touch", **SETTLED).succeeded()
 
 
+def test_records_of_runs_and_what_they_found_forget_her_too(hers: Workplace) -> None:
+    day, bad, order = day_ago(9), f"session-{day_ago(9):%m%d}-{EVE}", f"order-{day_ago(2):%m%d}-{EVE}"
+    change(hers.database, "UPDATE session_sources SET event_time = '25:61' WHERE session_id = ?", bad)
+    change(hers.database, "INSERT INTO session_costs VALUES (?, 1.0)", f"lost-{EVE}")
+    command = ("luigi", "--module", "pipeline", "Report", "--date-interval", f"{day}-{day_ago(8)}", *hers.scheduler)
+    (hers.files / "sessions" / f"{day}.parquet").unlink()  # so that it is read again
+    unsettled = {"SETTLE_DAYS": "99", "STORE": "false"}
+    assert hers.start(*command, **unsettled).end().code == 30
+    hers.start(*command, **unsettled, BAD_ROWS="set-aside").end().succeeded()
+    explain = (*command[:3], "ExplainConversion", "--conv-id", order, *hers.scheduler)
+    hers.start(*explain, **SETTLED, BAD_ROWS="set-aside").end().succeeded()
+    alerts = {"failed": [{"task": "Report", "model": None, "interval": None, "reason": f"Sessions: {bad} is bad"}]}
+    (hers.files / "log" / "alerts.json").write_text(json.dumps(alerts))
+    named = files_that_name(hers, EVE.encode())
+    assert {name.partition("/")[0] for name in named} >= {"log", "rejects", "source_findings.json", "trials"}
+    figures = [json.loads(path.read_bytes()) for path in sorted(hers.files.rglob("reconciliation.json"))]
+    erase_in_source(hers)
+    own = ("--id", bad, "--id", f"lost-{EVE}")
+    run(hers, "clean", "--user", EVE, *own, "--tables", "--yes").succeeded()
+    assert files_that_name(hers, EVE.encode()) == []
+    assert [name for name in map(str, hers.files.rglob("*")) if EVE in name] == []
+    assert [json.loads(path.read_bytes()) for path in sorted(hers.files.rglob("reconciliation.json"))] == figures
+
+
 def test_without_tables_it_says_what_stays(hers: Workplace) -> None:
     outcome = run(hers, "clean", "--user", EVE, "--yes").succeeded()
     assert "rows STAY: --tables gives them new ids, too\n" in outcome.output

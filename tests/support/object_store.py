@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from botocore.session import Session
@@ -61,6 +61,19 @@ class Store:
         return {
             key.removeprefix(f"{prefix}/"): client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys
         }
+
+
+def result_files(store: Store, data_dir: str) -> dict[str, bytes]:
+    """Every result file of a data directory in the bucket by its name, as `contents` has them of a folder."""
+    objects = store.objects(data_dir.removeprefix(f"s3://{BUCKET}/"))
+    paths = ((PurePosixPath(name), content) for name, content in objects.items())
+    return {
+        str(path): content
+        for path, content in paths
+        if path.name not in {"source.json", "run.json", ".stamps"}
+        and path.parts[0] != "locks"
+        and path.parts[:2] != ("log", "runs")
+    }
 
 
 @contextmanager

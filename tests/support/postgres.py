@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,28 @@ def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
     """The rows of a query, in order."""
     with open_database(url).connect() as connection:
         return [tuple(row.values()) for row in connection.query(sql).to_pylist()]
+
+
+RESULTS = (
+    "attribution_customer_journey",
+    "channel_reporting",
+    "pipeline_conversions",
+    "pipeline_channel_credit",
+    "pipeline_channel_costs",
+)
+
+
+def tables_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """The result tables, their rows in one order."""
+    return {table: sorted(rows(url, f"SELECT * FROM {table}")) for table in RESULTS}
+
+
+def same_tables(found: Mapping[str, list[tuple[Any, ...]]], expected: Mapping[str, list[tuple[Any, ...]]]) -> None:
+    """Assert that result tables hold the same rows, numbers to 1e-9."""
+    for table in RESULTS:
+        assert len(found[table]) == len(expected[table])
+        for one, other in zip(found[table], expected[table], strict=True):
+            assert one == pytest.approx(other, abs=1e-9)
 
 
 _TYPES = {"REAL": "double precision", "INTEGER": "bigint", "TEXT": "text", "": "text"}

@@ -156,7 +156,7 @@ def test_who_has_lost_a_lock_writes_no_more(files: ObjectFiles, monkeypatch: pyt
         files.write("x", b"1")
         thief = b'{"owner": "the thief", "process": ""}'
         files.bucket.put(f"{files.prefix}/locks/stage.lock", thief)
-        time.sleep(1)
+        time.sleep(lock.EXPIRES + 1)  # by then the renewal has noticed, or was too late
         with pytest.raises(UnwritableTargetError, match="another run may be at work; run again"):
             files.write("x", b"2")
     assert files.read("x") == b"1"
