@@ -1,10 +1,10 @@
-# The pipeline with its scheduler; docker-compose.yml says which container runs what.
+# The pipeline with its scheduler and the extras of databases, buckets and alerts; docker-compose.yml says which container runs what.
 FROM python:3.12-slim AS build
 
 RUN python -m venv /opt/attribution
 WORKDIR /build
-COPY requirements.lock ./
-RUN /opt/attribution/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY requirements-image.lock ./
+RUN /opt/attribution/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements-image.lock
 COPY setup.py pyproject.toml README.md ./
 COPY pipeline pipeline
 COPY targets targets
