@@ -54,10 +54,11 @@ setup(
             *POSTGRESQL,
             *S3,
             "axe-core-python>=0.1.0",
+            "boto3>=1.36",  # of moto; as low as botocore, so that the floor of that is tested
             "build>=1.2.1",
             "coverage>=7.10.3",
             "hypothesis>=6.120",
-            "moto[s3,server]>=5.1",
+            "moto[s3,server]>=5.1.6",
             "mypy>=1.14",
             "packaging>=24.2",
             # a server for the tests, where it has a wheel
