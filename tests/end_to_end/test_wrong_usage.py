@@ -93,7 +93,7 @@ def files_in(folder: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("setting", "value", "named"),
     [
-        ("DATABASE_URL", "postgresql://reader:s3cr3t@host/shop", ["postgresql", "sqlite:///"]),
+        ("DATABASE_URL", "mysql://reader:s3cr3t@host/shop", ["mysql", "sqlite:///"]),
         ("DATA_DIR", "gs://key:s3cr3t@bucket/shop", ["gs://", "folder", "s3://bucket/prefix"]),
         ("DATA_DIR", "shop.db/files", ["shop.db", "cannot be", "set DATA_DIR"]),
         ("ATTRIBUTION_MODEL", "linaer", ["'linaer'", "did you mean linear?"]),
