@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 import os
 import re
@@ -24,7 +22,7 @@ from pipeline.ihc_api.request_json import WireJourneys
 from pipeline.operating.selection import STAGES
 from pipeline.page.ledger import shortened
 from pipeline.source.prepare import RECORD
-from targets.csv_text import BYTE_ORDER_MARK, csv_text
+from targets.csv_text import BYTE_ORDER_MARK, csv_rows, csv_text
 from targets.errors import UnreadableTargetError
 from targets.files import Files
 from targets.stamped import StampedTarget
@@ -276,7 +274,7 @@ def _parquet_with_new_ids(files: Files, name: str, of_person: NewIds) -> bytes |
 
 
 def _csv_with_new_ids(name: str, text: str, of_person: NewIds) -> bytes | None:
-    head, *rows = csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline="")) if text else [[]]
+    head, *rows = csv_rows(text) if text else [[]]
     is_changed = False
     for place, column in enumerate(head):
         new = of_person.get(_kind_of(column, name) or "", {})

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import csv
 import datetime as dt
 import functools
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +23,7 @@ from pipeline.page.ledger import ledgers
 from pipeline.page.tables import SUMMARY, ReportFiles
 from pipeline.page.verdicts import cost_ranges, verdicts
 from pipeline.page.words import trust
-from targets.csv_text import BYTE_ORDER_MARK
+from targets.csv_text import csv_rows
 
 _HERE = Path(__file__).parent
 
@@ -133,7 +131,7 @@ def _told(value: Any) -> str:  # noqa: ANN401 - a setting
 
 
 def _cells(text: str) -> list[list[str]]:
-    return [*csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""))]
+    return csv_rows(text)
 
 
 def _as_json(document: object) -> Markup:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from targets.csv_text import BYTE_ORDER_MARK
+from targets.csv_text import csv_rows
 
 Row = dict[str, str]
 
@@ -37,8 +35,8 @@ class ReportFiles:
 
     def rows(self, name: str) -> list[Row]:
         """The rows of a CSV file; none if there is no such file."""
-        text = self.texts.get(name, "").removeprefix(BYTE_ORDER_MARK)
-        return list(csv.DictReader(io.StringIO(text, newline="")))
+        head, *rows = csv_rows(self.texts.get(name, "")) or [[]]
+        return [dict(zip(head, row, strict=True)) for row in rows]
 
     def books(self) -> dict[str, Any]:
         """The reconciliation."""
