@@ -16,6 +16,7 @@ from itertools import count
 import adbc_driver_manager
 import pyarrow as pa
 
+from targets.database.adbc import ingest
 from targets.database.interface import Connection, Value
 from targets.database.postgresql_url import read_url
 from targets.database.writes import note_write
@@ -195,13 +196,7 @@ class _PostgresqlConnection:
             statement.execute_update()
 
     def ingest(self, table: str, rows: pa.Table | pa.RecordBatchReader, *, temporary: bool = False) -> None:
-        with closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement:
-            mode = "create" if temporary else "append"
-            statement.set_options(**{"adbc.ingest.target_table": table, "adbc.ingest.mode": f"adbc.ingest.mode.{mode}"})
-            if temporary:
-                statement.set_options(**{"adbc.ingest.temporary": "true"})
-            statement.bind_stream(rows.to_reader() if isinstance(rows, pa.Table) else rows)
-            statement.execute_update()
+        ingest(self._connection, table, rows, temporary=temporary)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
