@@ -25,7 +25,7 @@ LOG_LINES_SHOWN = 12
 _STAGE_LINE = re.compile(r"^INFO: (?:[\dT:-]+Z )?(?P<stage>[A-Z]\w+)(?: [\d-]+)?: (?P<message>.*)$")
 _ROWS = re.compile(r"([\d,]+) (rows|sessions|conversions|channels)\b")
 _SECONDS = re.compile(r"\bin ([\d.,]+) s\b")
-_TASKS = re.compile(r"^Scheduled (\d+) tasks? of which")
+_TASKS = re.compile(r"^\s*Scheduled (\d+) tasks? of which")
 _OURS = re.compile(
     r"(LUIGI|IHC|API|SANDBOX|LOCK|MAX|SESSION|CONV|REPORT|SOURCE|DEAD|DRIFT)_\w+"
     r"|ATTRIBUTION_MODEL|(RESULTS_)?DATABASE_URL|DATA_DIR|BAD_ROWS|STORE|GOAL|MEMORY_LIMIT"

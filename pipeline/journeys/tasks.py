@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.days import days_between, reaching_back
@@ -12,11 +12,11 @@ from pipeline.journeys.build import build_journeys, journeys_in
 from pipeline.journeys.schema import JOURNEYS
 from pipeline.parameters import HiddenParameter, setting
 from pipeline.source.check_source import check_source
-from pipeline.source.dated import first_session_day, history_start
+from pipeline.source.dated import history_start
+from pipeline.source.first_day import first_day_of_sessions
 from pipeline.source.goals import refuse_goal_without_key
 from pipeline.source.matching_ids import doubts_about_ids
 from pipeline.source.schema import with_dimensions
-from pipeline.source.source import Source
 from pipeline.source.tasks import Conversions, Sessions, SourceSettings
 from pipeline.sql_session import sql_session
 from pipeline.stage import IntervalStage, Part, Stage, counted
@@ -25,15 +25,6 @@ from targets.files import Files
 from targets.fingerprint import fingerprint
 from targets.parquet import ParquetTarget
 from targets.stamped import verified_paths
-
-_first_days: dict[Hashable, dt.date | None] = {}
-"""The first day of a source of this version: asked many times a run."""
-
-
-def know_first_day(source: Source, day: dt.date) -> None:
-    """Take a day for the first one of a source as it is now, so that nobody opens the source to ask."""
-    _first_days.clear()
-    _first_days[source.version()] = day
 
 
 class JourneyOptions(SourceSettings):
@@ -77,16 +68,12 @@ class JourneySettings(JourneyOptions, IntervalStage):
         """The first day whose sessions a conversion of a day can reach. Raises `SourceError`, `DatabaseError`."""
         if self.lookback_days:
             return conversion_day - dt.timedelta(days=self.lookback_days)
-        source = self.source
-        version = source.version()
-        if version not in _first_days:
-            _first_days.clear()
-            try:
-                _first_days[version] = first_session_day(source) if source.exists() else None
-            except DatabaseError:
-                check_source(source)  # which says more of a table or column that is not there
-                raise
-        return history_start(_first_days[version], conversion_day)
+        try:
+            first = first_day_of_sessions(self.source, self.places)
+        except DatabaseError:
+            check_source(self.source)  # which says more of a table or column that is not there
+            raise
+        return history_start(first, conversion_day)
 
     def reached(self, stage: type[IntervalStage]) -> Any:  # noqa: ANN401 - the stage's own type
         """A stage over the interval and all days that it reaches back to."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.attribution.tasks import Attribution
-from pipeline.journeys.tasks import Journeys, know_first_day
+from pipeline.journeys.tasks import Journeys
 from pipeline.operating.intervals import days_between_ends, spanning
 from pipeline.places import Places
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
 from pipeline.reporting.tasks import Report
+from pipeline.source.first_day import know_first_day
 from pipeline.source.stored import stored_stamps
 from pipeline.source.tasks import ChannelCosts, Conversions, Sessions
 from targets.files import Files

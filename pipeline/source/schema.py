@@ -18,7 +18,8 @@ def dimension_column(name: str) -> str:
 
 def with_dimensions(schema: pa.Schema, dimensions: Iterable[str]) -> pa.Schema:
     """The schema with a text for each dimension of the source, empty where its value is not known."""
-    return pa.schema([*schema, *(_required(dimension_column(name), pa.string()) for name in dimensions)])
+    added = [_required(dimension_column(name), pa.string()) for name in dimensions]
+    return pa.schema([*schema, *added]) if added else schema
 
 
 SESSIONS = pa.schema(

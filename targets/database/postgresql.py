@@ -16,7 +16,7 @@ from itertools import count
 import adbc_driver_manager
 import pyarrow as pa
 
-from targets.database.adbc import ingest
+from targets.database.adbc import bind, ingest
 from targets.database.interface import Connection, Value
 from targets.database.postgresql_url import read_url
 from targets.database.writes import note_write
@@ -234,8 +234,7 @@ class _PostgresqlConnection:
             statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
             statement.set_sql_query(_numbered(sql) if values else sql)
             if values:
-                one_row = pa.table({str(place): [value] for place, value in enumerate(values)})
-                statement.bind_stream(one_row.to_reader())
+                bind(statement, values)
             yield statement
 
 

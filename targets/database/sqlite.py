@@ -17,7 +17,7 @@ import adbc_driver_manager
 import adbc_driver_sqlite
 import pyarrow as pa
 
-from targets.database.adbc import ingest
+from targets.database.adbc import bind, ingest
 from targets.database.interface import Connection, Value
 from targets.database.writes import note_write
 from targets.errors import DatabaseError
@@ -175,6 +175,5 @@ class _SqliteConnection:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": 65_536})
             statement.set_sql_query(sql)
             if values:
-                one_row = pa.table({str(place): [value] for place, value in enumerate(values)})
-                statement.bind_stream(one_row.to_reader())
+                bind(statement, values)
             yield statement

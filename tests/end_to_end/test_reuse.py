@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,14 @@ def test_data_directory_of_another_source_is_refused(reported_shop: Workplace) -
 def test_source_record_holds_no_credentials(undisturbed: Workplace) -> None:
     record = json.loads((undisturbed.files / "source.json").read_bytes())
     assert Path(record["source"]).name == undisturbed.database.name
+
+
+def test_a_run_with_nothing_to_do_imports_what_it_needs_alone(reported_shop: Workplace) -> None:
+    """To import pandas takes a fifth of its time."""
+    luigi = str(Path(sys.executable).with_name("luigi"))
+    command = ("--module", "pipeline", "Report", "--local-scheduler", "--date-interval", SHOP_INTERVAL)
+    outcome = reported_shop.start("python", "-X", "importtime", luigi, *command).end().succeeded()
+    assert "nothing to do" in outcome.output
+    imported = {line.rpartition("|")[2].strip() for line in outcome.log.splitlines() if "import time:" in line}
+    assert "pipeline.reporting.table_tasks" in imported
+    assert not imported & {"pandas", "aiohttp", "jinja2", "apprise", "botocore"}
