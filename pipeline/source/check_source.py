@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
-
-import pyarrow as pa
+from typing import cast
 
 from pipeline.errors import PipelineError, SettingsError, SourceError
+from pipeline.source.check_ids import id_problems
 from pipeline.source.columns import FLAGS
 from pipeline.source.mapping import Input
 from pipeline.source.source import Source
@@ -17,12 +16,9 @@ from targets.errors import DatabaseError
 OF_THE_PIPELINE = re.compile(r"(\w+\.)?(attribution_customer_journey|channel_reporting|pipeline_.*)")
 """Tables that are no source: the pipeline writes them."""
 
-_SAMPLE = 1_000
 _LISTED = 30
 _OPEN = "?"
 """What attribution-source init writes for what it cannot guess."""
-_REAL = re.compile(r"\d+\.0+")
-_WHOLE = re.compile(r"\d+")
 
 
 def expressions(of_input: Input) -> dict[str, str]:
@@ -57,7 +53,7 @@ def source_problems(source: Source) -> list[PipelineError]:
         connection.tables()
     inputs = source.mapping.inputs()
     problems = [problem for section in inputs for problem in _problems(source, section, inputs[section])]
-    return problems or _ids_that_never_meet(source)
+    return problems or id_problems(source)
 
 
 def _problems(source: Source, section: str, of_input: Input) -> list[PipelineError]:
@@ -163,52 +159,6 @@ def _no_columns(source: Source, of_input: Input, keys: list[str]) -> PipelineErr
     columns = needed or [of_keys[key] for key in keys]
     remedy = "add it" if needed else "add it, or set SOURCE_MAPPING to a mapping without it: then it is 0"
     return SourceError(f"the table {table} in {source.name} has no column {', '.join(columns)}; {remedy}")
-
-
-class _Side(NamedTuple):
-    """Ids of one input: of a whole number, of a real one, and the line of the mapping that mends these."""
-
-    section: str
-    whole: str | None
-    real: str | None
-    remedy: str
-
-
-def _ids_that_never_meet(source: Source) -> list[PipelineError]:
-    """Ids that are real numbers on one side and whole ones on the other: as texts they are never the same."""
-    mapping = source.mapping
-    pairs = [("user_id", "sessions", "conversions")]
-    if mapping.session_costs is not None:
-        pairs.append(("session_id", "sessions", "session_costs"))
-    found: list[PipelineError] = []
-    for key, one, other in pairs:
-        sides = [_side(source, section, key) for section in (one, other)]
-        for wrong, right in (sides, sides[::-1]):
-            if wrong.real is not None and wrong.whole is None and right.real is None and right.whole is not None:
-                found.append(
-                    SourceError(
-                        f"{key} is a real number in {wrong.section}, such as {wrong.real}, and a whole one in "
-                        f"{right.section}, such as {right.whole}: they never meet; {wrong.remedy}"
-                    )
-                )
-    return found
-
-
-def _side(source: Source, section: str, key: str) -> _Side:
-    of_input = source.mapping.inputs()[section]
-    expression = expressions(of_input)[key]
-    sql = source.sql.select({"id": ("text", expression)}, of_input.table, limit=_SAMPLE)
-    with source.connect() as connection:
-        ids = [
-            raw.decode(errors="replace")
-            for raw in connection.query(sql, schema=pa.schema([("id", pa.binary())]))["id"].to_pylist()
-        ]
-    return _Side(
-        section,
-        next(filter(_WHOLE.fullmatch, ids), None),
-        next(filter(_REAL.fullmatch, ids), None),
-        f'write {key} = "CAST({expression} AS INTEGER)" in [{section}] of SOURCE_MAPPING',
-    )
 
 
 def query_of(source: Source, section: str) -> str:

@@ -201,7 +201,7 @@ def undated_remedy(source: Source, name: str, values: Iterable[str]) -> str:
     of_input = dated_inputs(source)[name]
     where, some = f"[{of_input.section}] of SOURCE_MAPPING", [*values]
     date, *time_of_day = [of_input.times.time] if isinstance(of_input.times.time, str) else of_input.times.time
-    plausible = f"of a day from {EARLIEST.year} on"
+    plausible = f"of a day from {EARLIEST.year} to tomorrow"
     if (found := seconds_expression(date, some)) is not None:
         return f'they seem to be {found[0]}: write time = "{found[1]}" in {where}'
     if time_of_day and any(map(_FULL.fullmatch, some)):

@@ -31,6 +31,9 @@ FORMS = {"text": _TEXT, "date": _TEXT, "time": _TEXT, "flag": _FLAG, "amount": _
 
 _OF_THIS_RUN = uuid.uuid4().hex
 
+TYPE_OF = "typeof"
+"""The function that names the type of a value."""
+
 select = functools.partial(queries.select, FORMS)
 in_dates = queries.in_dates
 
@@ -77,7 +80,7 @@ def lacks_table(words: str) -> bool:
 
 def unfit(connection: Connection, expressions: Sequence[str], table: str) -> str | None:
     """Why the first value of a type that is no single value cannot be read, and what to write; None where all can."""
-    (found,) = connection.query(queries.types_of(expressions, table, "typeof")).to_pylist()
+    (found,) = connection.query(queries.types_of(expressions, table, TYPE_OF)).to_pylist()
     for expression, name in zip(expressions, found.values(), strict=True):
         if name.endswith("]"):
             return f"{expression} is a list ({name}); write one of its values, such as {expression}[1]"

@@ -49,6 +49,9 @@ _REFUSED = {
     "record": "one of its columns",
 }
 
+TYPE_OF = "pg_typeof"
+"""The function that names the type of a value."""
+
 select = functools.partial(queries.select, FORMS)
 
 
@@ -113,7 +116,7 @@ def files_beside(queries: Iterable[str]) -> Hashable:  # noqa: ARG001 - as anoth
 
 def unfit(connection: Connection, expressions: Sequence[str], table: str) -> str | None:
     """Why the first value of a type that is no single value cannot be read, and what to write; None where all can."""
-    (found,) = connection.query(queries.types_of(expressions, table, "pg_typeof")).to_pylist()
+    (found,) = connection.query(queries.types_of(expressions, table, TYPE_OF)).to_pylist()
     for expression, name in zip(expressions, found.values(), strict=True):
         if name.endswith("[]"):
             return f"{expression} is an array ({name}); write one of its values, such as ({expression})[1]"

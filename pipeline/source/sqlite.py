@@ -33,6 +33,9 @@ FORMS = {"text": _TEXT, "date": _DATE, "time": _TIME, "flag": _FLAG, "amount": _
 """How a value is selected: as text; as text that shows what is no text; the same without fractions; 0, 1 or -1; a
 number or -infinity; the same with 0 for NULL."""
 
+TYPE_OF = "typeof"
+"""The function that names the type of a value."""
+
 select = functools.partial(queries.select, FORMS)
 in_dates = queries.in_dates
 

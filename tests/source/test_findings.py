@@ -29,7 +29,7 @@ from targets.files import LocalFiles
 DAY = dt.date(2023, 9, 1)
 NEXT = DAY + dt.timedelta(days=1)
 REMEDY = (
-    "{} has to be YYYY-MM-DD and {} HH:MM:SS, of a day from 2000 on; correct them in the source, "
+    "{} has to be YYYY-MM-DD and {} HH:MM:SS, of a day from 2000 to tomorrow; correct them in the source, "
     "or write an expression for time in [{}] of SOURCE_MAPPING"
 )
 

@@ -197,7 +197,10 @@ class TestUndated:
             ),
             ("2024-03-01T10:00:00Z", 'event_date holds a full timestamp: write time = "event_date" in [sessions] of'),
             ("1709251200", 'event_date seems to hold seconds since 1970: write time = "event_date" in [sessions] of'),
-            ("1.9.2023", "event_date has to be YYYY-MM-DD and event_time HH:MM:SS, of a day from 2000 on; correct"),
+            (
+                "1.9.2023",
+                "event_date has to be YYYY-MM-DD and event_time HH:MM:SS, of a day from 2000 to tomorrow; correct",
+            ),
         ],
     )
     def test_what_to_do_depends_on_the_value(self, source: Source, value: str, remedy: str) -> None:
@@ -233,6 +236,20 @@ class TestIds:
             f'never meet; write user_id = "CAST(user_id AS INTEGER)" in [{wrong}] of SOURCE_MAPPING'
         )
         check_source(mapped(source, wrong, user_id="CAST(user_id AS INTEGER)"))
+
+    @pytest.mark.parametrize("section", ["sessions", "conversions", "session_costs"])
+    def test_long_ids_of_a_floating_point_number_have_lost_digits(
+        self, path: Path, source: Source, section: str
+    ) -> None:
+        key = {"sessions": "user_id", "conversions": "conv_id", "session_costs": "session_id"}[section]
+        wrong = mapped(source, section, **{key: "CAST('668835601.274281998' AS REAL)"})
+        add_rows(path, [session("s", "u", NOON)], [conversion("c", "u", NOON)], [("s", 1.0)])
+        with pytest.raises(
+            SourceError, match=f"{key} is a floating-point number in {section}, such as 668835601.27428"
+        ):
+            check_source(wrong)
+        check_source(mapped(source, section, **{key: "CAST('12345.25' AS REAL)"}))
+        check_source(mapped(source, section, **{key: "'668835601.274281998'"}))
 
     def test_blanks_and_line_ends_are_warned_of(self, path: Path, source: Source) -> None:
         add_rows(path, [session("s", "user\r", NOON), session("t ", "user", NOON)], [conversion("c", " u", NOON)])
