@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"\d+")
 _FLOATING = ("real", "double", "float", "double precision")
 _EXACT_DIGITS = 15
 """A floating-point number holds every number of fewer digits."""
-_IDS = ("session_id", "conv_id", "user_id")
+ID_KEYS = ("session_id", "conv_id", "user_id")
 _MEET = (("user_id", "sessions", "conversions"), ("session_id", "sessions", "session_costs"))
 """Ids that have to be the same in two inputs."""
 _SOME_IDS = pa.schema([("id", pa.binary()), ("kind", pa.binary())])
@@ -40,7 +40,7 @@ class _Ids(NamedTuple):
 def id_problems(source: Source) -> list[PipelineError]:
     """Ids of which a floating-point number has lost digits, and ids of two inputs that never meet."""
     inputs = source.mapping.inputs()
-    keys = [(section, key) for section in inputs for key in _IDS if getattr(inputs[section], key, None) is not None]
+    keys = [(section, key) for section in inputs for key in ID_KEYS if getattr(inputs[section], key, None) is not None]
     found = {(section, key): _some_ids(source, section, key) for section, key in keys}
     dialect = source.database.dialect
     return [problem for ids in found.values() for problem in _lost_digits(ids, dialect)] or [

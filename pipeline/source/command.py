@@ -12,6 +12,7 @@ from pipeline.places import Places
 from pipeline.settings import setting_in_force
 from pipeline.source.check_source import query_of, source_problems
 from pipeline.source.examine import examine
+from pipeline.source.file_tables import columns_of_files
 from pipeline.source.guess import guess_mapping
 from pipeline.source.source import Source, open_source
 from targets.errors import TargetError
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source = source_in_force(mapped=options.command == "check")
         if options.command == "check":
             sys.exit(_check(source))
-        _init(source, options.path, force=options.force)
+        _init(source, options.path, options.files, force=options.force)
     except (PipelineError, TargetError) as error:
         sys.exit(f"attribution-source: {error}")
 
@@ -47,14 +48,26 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="connect, show each input's query, rows, days and examples, and every problem")
     init = commands.add_parser("init", help="write a commented mapping from the tables that the database has")
     init.add_argument("path", nargs="?", type=Path, help="the file to write; without one it is printed")
+    init.add_argument(
+        "--from",
+        dest="files",
+        nargs="+",
+        default=[],
+        metavar="FILES",
+        help="Parquet, CSV or JSON files in place of tables, also as 'folder/*.csv'; with DATABASE_URL=duckdb:",
+    )
     init.add_argument("--force", action="store_true", help="replace a file that is there")
     return parser
 
 
-def _init(source: Source, path: Path | None, *, force: bool) -> None:
+def _init(source: Source, path: Path | None, files: Sequence[str], *, force: bool) -> None:
+    if files and source.database.dialect != "duckdb":
+        sys.exit("attribution-source: --from needs DATABASE_URL=duckdb:, which reads files")
     with source.connect() as connection:
-        tables = {name: [*columns] for name, columns in connection.tables().items()}
-    text = guess_mapping(tables, source.name, has_schemas=source.database.dialect == "postgresql")
+        tables = columns_of_files(connection, files) or {
+            name: [*columns] for name, columns in connection.tables().items()
+        }
+    text = guess_mapping(tables, source.name, are_sql=bool(files) or source.database.dialect == "postgresql")
     if path is None:
         _say(text.rstrip("\n"))
         return

@@ -146,7 +146,7 @@ class _Examined:
         if rows := sum(of_value.rows for of_value in found.values()):
             shown = ", ".join(map(repr, [*found][:_VALUES]))
             yield (
-                f"{_SECTIONS[name]}: {rows:,} rows are of no plausible day, such as {shown}: "
+                f"{_SECTIONS[name]}: {rows:,} row{'s' * (rows > 1)} of no plausible day, such as {shown}: "
                 f"{self._look.remedies[name]}"
             )
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pipeline.source.check_ids import ID_KEYS
 from pipeline.source.check_source import OF_THE_PIPELINE
+from pipeline.source.file_tables import reads_csv, with_texts
 from pipeline.source.forms import in_whole_units
 
 _TABLES = {
@@ -93,10 +95,10 @@ _KEYS: dict[str, dict[str, _Key]] = {
 }
 
 
-def guess_mapping(tables: Mapping[str, Sequence[str]], name: str, *, has_schemas: bool = False) -> str:
+def guess_mapping(tables: Mapping[str, Sequence[str]], name: str, *, are_sql: bool = False) -> str:
     """A commented mapping (TOML) from the columns of each table; what is not found is marked with a `?`.
 
-    Where the database `has_schemas`, the names of tables are SQL as they are.
+    The names of tables are quoted, unless they `are_sql` as they are. Ids of CSV files are read as texts.
     """
     tables = {table: columns for table, columns in tables.items() if not OF_THE_PIPELINE.fullmatch(table)}
     lines = [
@@ -107,7 +109,7 @@ def guess_mapping(tables: Mapping[str, Sequence[str]], name: str, *, has_schemas
     lines += [f"#   {table}: {', '.join(columns)}".replace("\n", " ") for table, columns in [*tables.items()][:_LISTED]]
     if not tables:
         lines.append(
-            "#   none; DuckDB also reads files: from = \"read_parquet('folder/*.parquet')\", or read_csv, read_json"
+            "#   none; DuckDB also reads files: attribution-source init --from 'folder/*.parquet', or CSV or JSON files"
         )
     taken: set[str] = set()
     for section, keys in _KEYS.items():
@@ -118,7 +120,10 @@ def guess_mapping(tables: Mapping[str, Sequence[str]], name: str, *, has_schemas
         lines += ["", *([f"# [{section}] is optional"] if optional else [])]
         begin = "# " if optional and not table else ""
         lines.append(f"{begin}[{section}]")
-        place = (table if has_schemas else _name(table)) if table else "?"
+        place = (table if are_sql else _name(table)) if table else "?"
+        if reads_csv(place):
+            found = (_column_for(keys[key].words, columns) for key in ID_KEYS if key in keys)
+            place = with_texts(place, [column for column in found if column is not None])
         lines.append(f"{begin}from = {_quoted(place)}  # a table, a view, or (SELECT ...)")
         lines += _key_lines(section, keys, columns, begin)
     return "\n".join(lines) + "\n"

@@ -93,7 +93,7 @@ def test_a_guessed_mapping_is_one_and_check_shows_what_is_wrong(
     assert code == 1
     problems = [line.removeprefix("PROBLEM: ") for line in printed.splitlines() if line.startswith("PROBLEM")]
     assert [problem.partition(",")[0][:60] for problem in problems] == [
-        "sessions: 1 rows are of no plausible day",
+        "sessions: 1 row of no plausible day",
         "conversions: currency is 'DKK'",
         "user_id of sessions begins or ends with a blank or line end ",
         "channel names differ in case",
@@ -110,6 +110,46 @@ def test_init_prints_and_does_not_replace(path: Path, tmp_path: Path, capsys: py
     code, _ = run(capsys, "init", str(file))
     assert code == f"attribution-source: {file} is there already; name another file, or use --force"
     assert file.read_text() == "mine"
+
+
+def test_init_takes_files_for_tables_and_their_ids_for_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "duckdb:")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "files"))
+    monkeypatch.chdir(tmp_path)
+    at = "2026-11-04T19:26:53Z"
+    Path("visits-1.csv").write_text(f"visit_id,client_id,started_at,channel\n007,6.50,{at},email\n")
+    Path("orders.csv").write_text(f"order_no,client_id,ordered_at,total\n1000,6.50,{at},9.5\n")
+    code, printed = run(capsys, "init", "shop.toml", "--from", "visits-*.csv", "orders.csv")
+    assert code == 0, printed
+    monkeypatch.setenv("SOURCE_MAPPING", "shop.toml")
+    code, printed = run(capsys, "check")
+    assert code == 0, printed
+    assert "session_id '007', user_id '6.50'" in printed
+    assert "no problem found" in printed
+
+
+@pytest.mark.parametrize(
+    ("url", "file", "words"),
+    [
+        ("duckdb:", "orders.xlsx", "orders.xlsx: files end in .parquet, .csv"),
+        ("duckdb:", "nothing-*.csv", "No files found"),
+        ("sqlite:///shop.db", "orders.csv", "--from needs DATABASE_URL=duckdb:"),
+    ],
+)
+def test_init_says_which_files_it_cannot_take(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    file: str,
+    words: str,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.chdir(tmp_path)
+    code, _ = run(capsys, "init", "--from", file)
+    assert words in str(code)
 
 
 def test_a_database_that_is_not_there_is_one_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +234,7 @@ def test_one_check_finds_every_problem_and_the_lines_that_it_shows_mend_them(
     amount = "replace(replace(betrag, '.', ''), ',', '.')"
     of_day = "substr('0' || uhrzeit, -5) || ':00'"
     expected = [
-        ("sessions: 2 rows are of no plausible day, such as '01.03.2024'", f'time = ["{date}", "uhrzeit"]'),
+        ("sessions: 2 rows of no plausible day, such as '01.03.2024'", f'time = ["{date}", "uhrzeit"]'),
         ("sessions: uhrzeit is not HH:MM:SS, such as '10:00', '9:30'", f'"{of_day}"]'),
         (
             "sessions: holder_engagement is not 0 or 1, such as 'ja'",
@@ -202,10 +242,10 @@ def test_one_check_finds_every_problem_and_the_lines_that_it_shows_mend_them(
         ),
         ("sessions: user_id is NULL or empty: 1 row, such as 2", "BAD_ROWS"),
         ("sessions: cost is kosten_cent, by its name cents", 'cost = "kosten_cent / 100.0"'),
-        ("conversions: 2 rows are of no plausible day, such as '1709294400000'", 'time = "zeit / 1000"'),
+        ("conversions: 2 rows of no plausible day, such as '1709294400000'", 'time = "zeit / 1000"'),
         ("conversions: revenue is not a number of at least 0, such as '1.100,50', '7,00'", f'revenue = "{amount}"'),
         ("session_costs: cost divides whole numbers", 'cost = "mikros / 1000000.0"'),
-        ("channel_costs: 1 rows are of no plausible day, such as '01.03.2024'", 'date = "substr(tag, 7, 4) ||'),
+        ("channel_costs: 1 row of no plausible day, such as '01.03.2024'", 'date = "substr(tag, 7, 4) ||'),
         (
             "channel_costs: 1 costs are no number of at least 0, such as '100,00'",
             "cost = \"replace(kosten, ',', '.')\"",
