@@ -4,44 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import luigi
 
-from pipeline.attribution.models.journeys import JourneyArrays
-from pipeline.attribution.tasks import Attribution
 from pipeline.goals import with_goal
-from pipeline.journeys.tasks import Journeys
 from pipeline.parameters import setting
 from pipeline.reporting.channel_groups import ChannelGroup, load_channels
-from pipeline.reporting.credit import PHASES
 from pipeline.reporting.daily_tasks import ChannelCredit, ConversionBooks
-from pipeline.reporting.dead_feeds import DayFeed, dead_feeds, refuse_dead_feeds
-from pipeline.reporting.extracted import Extracted, extracted
+from pipeline.reporting.dead_feeds import refuse_dead_feeds
 from pipeline.reporting.holes import hole_warnings
-from pipeline.reporting.page_tasks import CHANGES, DAILY, PAGE, PagedReport, installed_version
-from pipeline.reporting.reconciliation import check_books, check_rejected_share, reconcile, too_many_rejected
+from pipeline.reporting.input_tasks import ReportInputs
+from pipeline.reporting.page_tasks import CHANGES, DAILY, PAGE, installed_version
+from pipeline.reporting.reconciliation import check_books, check_rejected_share, too_many_rejected
 from pipeline.reporting.table_tasks import ChannelReportingTable, StoredAttribution
 from pipeline.reporting.unattributed import list_unattributed
 from pipeline.reporting.warnings import warnings_of
-from pipeline.source.goals import count_by_goal, no_conversion
-from pipeline.source.repeated import refuse_repeated
-from pipeline.source.schema import dimension_column
-from pipeline.source.tasks import ChannelCosts, Conversions, Sessions, SourceFindings
-from pipeline.sql_session import sql_session
 from pipeline.stage import Part, Stage
 from targets.csv_text import CsvStyle, csv_text, formula_columns
 from targets.fingerprint import fingerprint
-from targets.stamped import verified_paths
 from targets.text import CsvTarget, JsonTarget, TextTarget
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-    from pipeline.reporting.order_statistics import OrderDay
 
 __all__ = ["ChannelCredit", "ChannelReportingTable", "ConversionBooks", "Report", "StoredAttribution"]
 
@@ -54,8 +42,6 @@ _PARTS = (
     *(DAILY, CHANGES, "channel_phases.csv", "maturity.csv", "paths.csv", "lags.csv", "ledger.csv"),
     *(RECONCILIATION, UNATTRIBUTED_CONVERSIONS),
 )
-_OF_JOURNEYS = ("conv_id", "conv_time", "revenue", "position", "session_id", "session_time", "channel_name")
-_DAYS_BEFORE = 28  # whose feeds are looked at, to see what is usual
 
 
 def report_folder(model: str, goal: str | None) -> str:
@@ -63,7 +49,7 @@ def report_folder(model: str, goal: str | None) -> str:
     return with_goal(f"report/{model}", goal)
 
 
-class Report(PagedReport):
+class Report(ReportInputs):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
     version = 4
@@ -87,31 +73,6 @@ class Report(PagedReport):
         """What the source holds beside its days; the days' aggregates and costs, what was set aside; and the tables."""
         made_from = [self.findings, self.costs, self.credit, self.books]
         return made_from if self.store == "false" else [*made_from, self.clone(ChannelReportingTable)]
-
-    @property
-    def findings(self) -> SourceFindings:
-        """What of the source is in no report: said with each, and no matter of its content."""
-        return cast("SourceFindings", self.clone(SourceFindings))
-
-    @property
-    def costs(self) -> ChannelCosts:
-        """The costs of every session day."""
-        return cast("ChannelCosts", self.reached(ChannelCosts))
-
-    @property
-    def credit(self) -> ChannelCredit:
-        """The credit by channel and date."""
-        return cast("ChannelCredit", self.clone(ChannelCredit))
-
-    @property
-    def books(self) -> ConversionBooks:
-        """What became of the conversions."""
-        return cast("ConversionBooks", self.clone(ConversionBooks))
-
-    @property
-    def orders(self) -> list[Any]:
-        """The conversions, their journeys and the credit."""
-        return [self.clone(stage) for stage in (Conversions, Journeys, Attribution)]
 
     @property
     def groups(self) -> dict[str, ChannelGroup]:
@@ -163,8 +124,8 @@ class Report(PagedReport):
         """The days' aggregates, orders and costs, and what was set aside."""
         contents = [list(stage.contents().values()) for stage in (self.credit, self.books, *self.orders)]
         costs = self.costs.contents()
-        made_from = {"contents": contents, "costs": [costs[day] for day in self._days_looked_at()]}
-        found = self._extracted()
+        made_from = {"contents": contents, "costs": [costs[day] for day in self.days_looked_at()]}
+        found = self.extracted()
         of_goal = {"other_goals": found.other_goals} if self.goal is not None else {}
         inputs: dict[Part, Any] = dict.fromkeys(
             self.parts(), fingerprint({**made_from, **of_goal, "extracted": repr(found)})
@@ -241,10 +202,10 @@ class Report(PagedReport):
         """Write all files. Raises `SourceError`, `DeadFeedError`, `UnbalancedBooksError`, `RejectedJourneysError`."""
         from pipeline.reporting.report_tables import build_tables
 
-        self._refuse_repeated_sessions()
+        self.refuse_repeated_sessions()
         credit, costs = (
             {day: stage.target(day).read() for day in days}
-            for stage, days in ((self.credit, self.days), (self.costs, self._days_looked_at()))
+            for stage, days in ((self.credit, self.days), (self.costs, self.days_looked_at()))
         )
         groups = {name: of.group for name, of in self.groups.items()}
         costs_of_days = {day: costs[day] for day in self.days}
@@ -252,13 +213,13 @@ class Report(PagedReport):
         tables = build_tables(
             credit,
             costs_of_days,
-            self._order_days(),
+            self.order_days(),
             groups,
             self.report_timezone,
             self.dimension_files,
             by_dimension,
         )
-        books = self._reconcile(tables[CHANNEL_REPORT], costs)
+        books = self.reconcile(tables[CHANNEL_REPORT], costs)
         check_books(books)
         if self.dead_feed == "fail":
             refuse_dead_feeds(books["dead_feeds"])
@@ -301,64 +262,6 @@ class Report(PagedReport):
         texts[CHANGES] = csv_text(build_changes(compared), style)
         self.target(CHANGES).write_text(texts[CHANGES], prints[CHANGES], {"before": digest})
         return {**texts, RECONCILIATION: self.books_target.read_text()}
-
-    def _order_days(self) -> Iterator[OrderDay]:
-        """Of each day the journeys, their credit, and which conversions are their user's first."""
-        conversions, journeys, credit = self.orders
-        for day in self.days:
-            ordered = conversions.target(day).read(["conv_id", "new_customer"])
-            first = ordered.filter(ordered["new_customer"])["conv_id"].combine_chunks()
-            sessions = journeys.target(day).read([*_OF_JOURNEYS, *map(dimension_column, self.dimensions)])
-            phases = PHASES if self.dimensions else ()
-            yield day, sessions, credit.target(day).read(["conv_id", "ihc", *phases]), first
-
-    def _refuse_repeated_sessions(self) -> None:
-        """Raise `SourceError` for a session that stands on several days: the scans see each day by itself."""
-        sessions = self.reached(Sessions)
-        with sql_session(self.files, self.memory_limit) as connection:
-            paths = verified_paths(map(sessions.target, sessions.days))
-            refuse_repeated(connection, paths, "session_id", sessions.source_table)
-
-    def _reconcile(self, report: pd.DataFrame, costs: Mapping[dt.date, pa.Table]) -> dict[str, Any]:
-        """The reconciliation; takes the report, and `CHANNEL_COSTS` of the days whose feeds are looked at."""
-        days, of_costs = self.books.books(), self.costs
-        feeds = {
-            day: DayFeed(sum(rows["sessions"].to_pylist()), of_costs.target(day).notes()["spend"])
-            for day, rows in costs.items()
-        }
-        conversions = self.clone(Conversions)
-        there = count_by_goal({day: conversions.target(day).notes() for day in self.days})
-        dead = dead_feeds(feeds, self.days, sum(day.conversions for day in days), no_conversion(self.goal, there))
-        requests = self._api_requests()
-        return reconcile(
-            days, self._extracted(), report, requests, currency=self.currency, dead_feeds=dead, goal=self.goal
-        )
-
-    def _api_requests(self) -> int:
-        """The requests that the interval needs under the limits; 0 for an embedded model."""
-        if not self.choice.is_api:
-            return 0
-        from pipeline.ihc_api.ask import requests_needed
-
-        settings = self.api_settings()
-        return sum(
-            requests_needed((JourneyArrays.from_table(read()).lengths for read in readers), settings)
-            for readers in self.readers_by_type(self.days).values()
-        )
-
-    def _days_looked_at(self) -> list[dt.date]:
-        """The days of the interval, and those of four weeks before it that it reaches back to."""
-        earliest = self.days[0] - dt.timedelta(days=_DAYS_BEFORE)
-        return [day for day in self.costs.days if day >= earliest]
-
-    def _extracted(self) -> Extracted:
-        """What the extracts note: of the interval's days, of sessions also of the days that it reaches back to."""
-        costs = self.clone(ChannelCosts)
-        conversions, sessions, spent = (
-            {day: stage.target(day).notes() for day in stage.days}
-            for stage in (self.clone(Conversions), self.reached(Sessions), costs)
-        )
-        return extracted(conversions, sessions, spent, self.goal)
 
 
 @Report.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -26,6 +26,7 @@ _LOOKED = "locks/source-findings.json"
 class SourceFindings(SourceSettings):
     """What of the source is in no report, and which settled days changed: found anew when the source has changed."""
 
+    version = 2
     bad_rows = setting("bad_rows")
     memory_limit = setting("memory_limit")
     negative_cost = setting("negative_cost")
