@@ -8,9 +8,11 @@ from contextlib import suppress
 
 from pipeline.places import Places
 from pipeline.source.dated import first_session_day
+from pipeline.source.prepare import RECORD
 from pipeline.source.source import Source
 from pipeline.source.version import source_version
 from targets.errors import UnwritableTargetError
+from targets.files import Files
 from targets.fingerprint import Stamp, fingerprint
 
 _NOTE = "locks/first-session-day.json"
@@ -19,15 +21,21 @@ _known: dict[Hashable, dt.date | None] = {}
 
 
 def first_day_of_sessions(source: Source, places: Places) -> dt.date | None:
-    """The first plausible day that has sessions, None without any; noted in the data directory.
+    """The first plausible day that has sessions, None without any; noted in a data directory that is the source's.
 
     Raises `DatabaseError`, `SourceError`.
     """
-    version = source.version()
-    if version not in _known:
+    now = source.version()
+    if now not in _known:
+        version = fingerprint({"source": source_version(places), "mapping": source.mapping.digest, "zone": source.zone})
+        noted = _noted(places.files())
+        before = {**noted, **_known}
+        day = before[version] if version in before else _asked(source)
         _known.clear()
-        _known[version] = _noted_or_asked(source, places)
-    return _known[version]
+        _known.update({now: day, version: day})
+        if version not in noted:
+            _note(places.files(), version, day)
+    return _known[now]
 
 
 def know_first_day(source: Source, day: dt.date) -> None:
@@ -36,14 +44,19 @@ def know_first_day(source: Source, day: dt.date) -> None:
     _known[source.version()] = day
 
 
-def _noted_or_asked(source: Source, places: Places) -> dt.date | None:
-    files = places.files()
-    version = fingerprint({"source": source_version(places), "mapping": source.mapping.digest, "zone": source.zone})
+def _asked(source: Source) -> dt.date | None:
+    return first_session_day(source) if source.exists() else None
+
+
+def _noted(files: Files) -> dict[Hashable, dt.date | None]:
     with suppress(OSError):
         note = Stamp.from_json(files.read(_NOTE))
-        if note is not None and note.fingerprint == version:
-            return dt.date.fromisoformat(note.content) if note.content else None
-    day = first_session_day(source) if source.exists() else None
-    with suppress(UnwritableTargetError):  # the stage that writes next says so
-        files.write(_NOTE, Stamp(version, day.isoformat() if day else "").to_json(), private=True)
-    return day
+        if note is not None:
+            return {note.fingerprint: dt.date.fromisoformat(note.content) if note.content else None}
+    return {}
+
+
+def _note(files: Files, version: str, day: dt.date | None) -> None:
+    with suppress(OSError, UnwritableTargetError):  # the stage that writes next says so
+        if files.version(RECORD) is not None:
+            files.write(_NOTE, Stamp(version, day.isoformat() if day else "").to_json(), private=True)

@@ -13,9 +13,11 @@ from support.stages import places_of
 from pipeline.source import first_day
 from pipeline.source.first_day import first_day_of_sessions
 from pipeline.source.mapping import load_mapping
+from pipeline.source.prepare import RECORD
 from pipeline.source.source import Source
 from pipeline.source.version import own_writes
 from targets.errors import DatabaseError
+from targets.files import LocalFiles
 
 DAY = dt.date(2023, 9, 1)
 NOTE = Path("locks/first-session-day.json")
@@ -35,7 +37,10 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+    """A data directory that is recorded as some source's."""
+    data = tmp_path / "data"
+    LocalFiles(data).write(RECORD, b"{}")
+    return data
 
 
 @pytest.fixture
@@ -95,6 +100,14 @@ def test_a_note_that_is_not_as_it_was_written_is_asked_for_anew(ask: Ask, data: 
     assert ask() == DAY
 
 
+def test_nothing_is_written_into_a_data_directory_that_is_no_sources_yet(ask: Ask, data: Path) -> None:
+    (data / RECORD).unlink()
+    assert ask() == DAY
+    assert not [*data.iterdir()]
+
+
 def test_a_data_directory_that_cannot_be_written_is_no_hindrance(ask: Ask, data: Path) -> None:
+    (data / RECORD).unlink()
+    data.rmdir()
     data.write_text("a file where a folder should be")
     assert ask() == DAY
