@@ -13,6 +13,7 @@ from typing import Protocol
 
 from targets.atomic import locked, make_folder, write_bytes
 from targets.errors import UnwritableTargetError
+from targets.held_locks import held_locks
 from targets.scratch import scratch_folder
 
 DEFAULT_MODE = 0o640
@@ -81,6 +82,17 @@ class Files(Protocol):
 
         `owner` is what this holder calls itself. The lock ends with its process, whatever ends that.
         """
+        ...
+
+    def held_locks(self) -> dict[str, str] | None:
+        """Of each lock that a living process holds what its holder calls itself; None where that cannot be told.
+
+        No lock is taken. Names are without their end `.lock`.
+        """
+        ...
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each folder directly below the root, with all in it; links are not followed."""
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
@@ -176,6 +188,21 @@ class LocalFiles:
                 holder = held.enter_context(locked(self.root / "locks" / name, owner))
             yield holder
 
+    def held_locks(self) -> dict[str, str] | None:
+        """As the system lists them: to try a lock would take it from a run for a moment."""
+        return held_locks(self.root / "locks")
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each folder directly below the root, temporary files included."""
+        used: dict[str, int] = {}
+        with contextlib.suppress(OSError), os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    used[entry.name] = sum(
+                        _size(Path(folder) / name) for folder, _, names in os.walk(entry.path) for name in names
+                    )
+        return used
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A new folder below `<root>/tmp`. Raises `UnwritableTargetError`, also where the block finds no room."""
@@ -201,3 +228,9 @@ class LocalFiles:
         return UnwritableTargetError(
             f"{self.root / name} cannot be written ({error.strerror}); make room or set DATA_DIR, and run again"
         )
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):  # removed meanwhile
+        return path.lstat().st_size
+    return 0

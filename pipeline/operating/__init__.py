@@ -13,7 +13,6 @@ attribution-status: what is there, and whether yesterday's report is
     status           all that is looked at, as one document
     day_files        the day files of each stage: there, unsettled, stale
     reports          the reports that are there
-    held_locks       who is at work
 
 attribution-clean: what would go, and its removal
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.ihc_api.answers import AnswerStore
 from pipeline.operating.day_files import StageDays, stages_of
-from pipeline.operating.held_locks import held_locks
 from pipeline.operating.intervals import days_between_ends, owed, spanning
 from pipeline.operating.reports import BOOKS, made_reports
 from pipeline.places import Places
@@ -27,6 +24,7 @@ from pipeline.zones import today
 from targets.database import open_database
 from targets.errors import TargetError
 from targets.files import Files
+from targets.listing import one_listing
 from targets.table import SLICES
 from targets.text import JsonTarget
 
@@ -40,6 +38,11 @@ def report_in_force(zone: str) -> Report:
 
 def look(places: Places, report: Report, now: dt.datetime) -> dict[str, Any]:
     """Everything, JSON-able; what cannot be read is told in `unreadable`."""
+    with one_listing():
+        return _look(places, report, now)
+
+
+def _look(places: Places, report: Report, now: dt.datetime) -> dict[str, Any]:
     unreadable: list[str] = []
     files = places.files()
     stages = _stages(places, report, unreadable)
@@ -51,10 +54,10 @@ def look(places: Places, report: Report, now: dt.datetime) -> dict[str, Any]:
         "stored": _stored(places, report, unreadable),
         "owed": [str(interval) for interval in owed(files)],
         "reports": _reports(report, now),
-        "disk": disk_used(Path(places.data_dir)),
+        "disk": dict(sorted(files.sizes().items(), key=lambda item: (-item[1], item[0]))),
         "answers": _answers(places, unreadable),
         "drifted": [str(day) for day in _drifted(files)],
-        "locks": held_locks(Path(places.data_dir)),
+        "locks": files.held_locks(),
         "unreadable": unreadable,
     }
 
@@ -71,24 +74,6 @@ def lacking(report: Report, yesterday: dt.date) -> str | None:
 def _folder(report: Report) -> str:
     """The folder below `report/` of the reports with the settings in force: the model, and a goal if there is one."""
     return "/".join(str(report.target(BOOKS).name).split("/")[1:-2])
-
-
-def disk_used(data_dir: Path) -> dict[str, int]:
-    """The bytes of each folder directly in the data directory, the largest first; links are not followed."""
-    used: dict[str, int] = {}
-    with suppress(OSError), os.scandir(data_dir) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                used[entry.name] = sum(
-                    _size(Path(folder) / name) for folder, _, names in os.walk(entry.path) for name in names
-                )
-    return dict(sorted(used.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _size(path: Path) -> int:
-    with suppress(OSError):  # removed meanwhile
-        return path.lstat().st_size
-    return 0
 
 
 def _stages(places: Places, report: Report, unreadable: list[str]) -> list[StageDays]:

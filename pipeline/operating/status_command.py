@@ -40,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.check:
             _check(lacking(report, _expected(zone, options.grace)), _expected(zone, options.grace))
             return
-        places.local_folder("attribution-status without --check")
         document = look(places, report, dt.datetime.now(dt.UTC))
         lines = [json.dumps(document, indent=2, ensure_ascii=False)] if options.json else _lines(document)
     except (PipelineError, TargetError) as error:

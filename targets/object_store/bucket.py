@@ -40,10 +40,11 @@ class ChangedMeanwhileError(Exception):
 
 
 class Entry(NamedTuple):
-    """An object: its entity tag, which changes with its content, and when it was written (UTC epoch seconds)."""
+    """An object: its entity tag, which changes with its content, when it was written (UTC epoch seconds), its bytes."""
 
     tag: str
     written: float
+    size: int
 
 
 class Content(NamedTuple):
@@ -64,7 +65,8 @@ class Bucket:
         """An object. Raises `FileNotFoundError`, `UnwritableTargetError`."""
         with self._said(key):
             answer, content = _read(self.name, key)
-        return Content(Entry(answer["ETag"], answer["LastModified"].timestamp()), content, _age(answer))
+        entry = Entry(answer["ETag"], answer["LastModified"].timestamp(), len(content))
+        return Content(entry, content, _age(answer))
 
     def put(self, key: str, content: bytes | memoryview, **condition: str) -> str:
         """Write an object whole, and its tag. Raises `ChangedMeanwhileError`, `UnwritableTargetError`.
@@ -81,7 +83,7 @@ class Bucket:
                 answer = _client().head_object(Bucket=self.name, Key=key)
         except FileNotFoundError:
             return None
-        return Entry(answer["ETag"], answer["LastModified"].timestamp())
+        return Entry(answer["ETag"], answer["LastModified"].timestamp(), answer["ContentLength"])
 
     def delete(self, key: str) -> None:
         """Remove an object, if there is one. Raises `UnwritableTargetError`."""
@@ -99,7 +101,8 @@ class Bucket:
         with self._said(prefix):
             for page in _client().get_paginator("list_objects_v2").paginate(**asked):
                 for each in page.get("Contents", ()):
-                    found[each["Key"].removeprefix(prefix)] = Entry(each["ETag"], each["LastModified"].timestamp())
+                    name, written = each["Key"].removeprefix(prefix), each["LastModified"].timestamp()
+                    found[name] = Entry(each["ETag"], written, each["Size"])
                 folders += [each["Prefix"].removeprefix(prefix)[:-1] for each in page.get("CommonPrefixes", ())]
         return found, folders
 

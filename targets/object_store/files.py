@@ -15,10 +15,12 @@ from pathlib import Path
 from targets.errors import UnwritableTargetError
 from targets.listing import listing_going_on
 from targets.object_store.bucket import Bucket, Content, Entry, at_once
-from targets.object_store.lock import object_lock, refuse_lost_locks
+from targets.object_store.lock import holder_of, object_lock, refuse_lost_locks
 from targets.object_store.memory import STAMP, remember, remembered
 from targets.object_store.stamps import FEW, NAME, is_worth_writing, read_stamps, write_stamps
 from targets.scratch import scratch_folder
+
+_LOCK = ".lock"
 
 _indexed: dict[Hashable, dict[str, str]] = {}
 """Of each folder the tags of the sidecars whose stamps lie in its object of stamps, as this process knows it."""
@@ -42,7 +44,7 @@ class ObjectFiles:
         tag = self.bucket.put(self._key(name), content)
         if name.endswith(STAMP):
             remember(self._place(name), name, tag, bytes(content))
-        self._changed(name, Entry(tag, time.time()))
+        self._changed(name, Entry(tag, time.time(), len(content)))
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises `FileNotFoundError`, `UnwritableTargetError`."""
@@ -148,6 +150,26 @@ class ObjectFiles:
     def lock(self, name: str, owner: str) -> AbstractContextManager[str | None]:
         """A lock as an object `locks/<name>`, which ends a minute after its process, at once on the same machine."""
         return object_lock(self.bucket, self._key(f"locks/{name}"), owner)
+
+    def held_locks(self) -> dict[str, str] | None:
+        """As the lock objects say: that of a process of this machine that has ended is free, others expire."""
+        locks = [name for name in self.below("locks") if name.endswith(_LOCK)]
+        found = zip(locks, at_once(self._get_if_there, locks), strict=True)
+        holders = {name: holder_of(lock) for name, lock in found if lock is not None}
+        return {
+            name.removeprefix("locks/").removesuffix(_LOCK): holder
+            for name, holder in holders.items()
+            if holder is not None
+        }
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each folder directly below the prefix."""
+        used: defaultdict[str, int] = defaultdict(int)
+        for name, entry in self.bucket.listed(self._inside(""), deep=True)[0].items():
+            folder, inside, _ = name.partition("/")
+            if inside:
+                used[folder] += entry.size
+        return dict(used)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

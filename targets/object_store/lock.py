@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from targets.errors import TargetError, UnwritableTargetError
-from targets.object_store.bucket import Bucket, ChangedMeanwhileError
+from targets.object_store.bucket import Bucket, ChangedMeanwhileError, Content
 from targets.object_store.holder import is_dead, this_process
 
 EXPIRES = 60.0
@@ -38,6 +38,12 @@ def object_lock(bucket: Bucket, key: str, owner: str) -> Iterator[str | None]:
     finally:
         _held.remove(lock)
         lock.release()
+
+
+def holder_of(lock: Content) -> str | None:
+    """What the holder of a lock calls itself; None if the lock is free."""
+    owner, process = _read(lock.content)
+    return owner if lock.age <= EXPIRES and not is_dead(process) else None
 
 
 def refuse_lost_locks() -> None:
@@ -70,9 +76,9 @@ class _Held:
                 if there.content == self._text():  # an answer was lost, and the request sent again
                     self._is_mine(there.entry.tag, asked)
                     return None
-                owner, process = _read(there.content)
-                if there.age <= EXPIRES and not is_dead(process):
-                    return owner
+                holder = holder_of(there)
+                if holder is not None:
+                    return holder
                 self._is_mine(self._bucket.put(self._key, self._text(), IfMatch=there.entry.tag), asked)
                 return None
         return "another process"

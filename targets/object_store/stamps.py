@@ -30,7 +30,8 @@ def write_stamps(bucket: Bucket, key: str, stamps: Stamps) -> Entry | None:
     """Write the object, if that is allowed: it saves requests, nothing depends on it."""
     document = {name: [tag, content.decode(errors="replace")] for name, (tag, content) in sorted(stamps.items())}
     with suppress(TargetError, ChangedMeanwhileError):
-        return Entry(bucket.put(key, json.dumps(document).encode()), 0.0)
+        content = json.dumps(document).encode()
+        return Entry(bucket.put(key, content), 0.0, len(content))
     return None
 
 

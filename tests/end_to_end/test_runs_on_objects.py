@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.comparing import contents, result_tables
@@ -142,11 +143,41 @@ def test_what_cannot_be_used_is_said_in_one_line(
     assert "s3cr3t" not in outcome.text
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("attribution-clean", "--temporary"), ("attribution-report", "open", "--print"), ("attribution-status",)],
-)
-def test_commands_that_need_a_folder_say_so(bucket_shop: Workplace, command: tuple[str, ...]) -> None:
-    outcome = bucket_shop.start(*command).end()
+def test_the_status_is_told_as_of_a_folder(bucket_shop: Workplace, undisturbed: Workplace) -> None:
+    bucket_shop.report(SHOP_INTERVAL).succeeded()
+    document, of_folder = (
+        json.loads(place.start("attribution-status", "--json").end().succeeded().output)
+        for place in (bucket_shop, undisturbed)
+    )
+    for told in (document, of_folder):
+        for place in ("data_dir", "results"):
+            del told[place]
+        for changing in ("written", "age_hours"):
+            del told["reports"]["newest"][changing]
+    used, of_folder_used = document.pop("disk"), of_folder.pop("disk")
+    assert document == of_folder
+    assert document["locks"] == {}
+    assert used["report"] > 0
+    assert {*used} >= {"sessions", "journeys", "report"} & {*of_folder_used}
+    text = bucket_shop.start("attribution-status").end().succeeded().output
+    assert f"data directory  {bucket_shop.environment['DATA_DIR']}\n" in text
+
+
+def test_the_page_is_opened_from_a_copy_that_stays(bucket_shop: Workplace) -> None:
+    lacking = bucket_shop.start("attribution-report", "open").end()
+    assert lacking.code == 1
+    assert f"below {bucket_shop.environment['DATA_DIR']}/report; the task" in lacking.errors[-1]
+    bucket_shop.report(SHOP_INTERVAL).succeeded()
+    printed = bucket_shop.start("attribution-report", "open", "--print").end().succeeded().output
+    place = f"{bucket_shop.environment['DATA_DIR']}/report/"
+    assert re.fullmatch(f"{place}ihc-local/{SHOP_INTERVAL}/report.html\n", printed)
+    opened = bucket_shop.start("attribution-report", "open", BROWSER="true %s").end().succeeded().output
+    named, copied = opened.splitlines()
+    assert f"{named}\n" == printed
+    assert "</html>" in Path(copied.removeprefix("copied to ")).read_text(encoding="utf-8")
+
+
+def test_commands_that_need_a_folder_say_so(bucket_shop: Workplace) -> None:
+    outcome = bucket_shop.start("attribution-clean", "--temporary").end()
     assert outcome.code == WRONG
     assert "needs a data directory on this machine" in outcome.errors[-1]

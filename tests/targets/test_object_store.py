@@ -116,6 +116,19 @@ def test_a_lock_is_held_by_one(files: ObjectFiles) -> None:
         assert holder is None
 
 
+def test_held_locks_and_sizes_are_told(files: ObjectFiles) -> None:
+    assert (files.held_locks(), files.sizes()) == ({}, {})
+    with files.lock("a/stage.lock", "the holder"):
+        files.write("locks/first-session-day.json", b"{}")
+        assert files.held_locks() == {"a/stage": "the holder"}
+        files.write("days/1.txt", b"123")
+        files.write("days/deeper/2.txt", b"45")
+        files.write("beside.txt", b"6")
+        used = files.sizes()
+    assert {name: used[name] for name in used if name != "locks"} == {"days": 5}
+    assert files.held_locks() == {}
+
+
 def test_of_many_at_once_one_holds_the_lock(files: ObjectFiles) -> None:
     held, ready, done = [], threading.Barrier(6), threading.Barrier(6)
 
@@ -145,7 +158,9 @@ def test_a_lock_is_renewed_and_expires_without(files: ObjectFiles, monkeypatch: 
     files.write("locks/stage.lock", b'{"owner": "the dead", "process": "elsewhere 1 2"}')
     with files.lock("stage.lock", "another") as holder:
         assert holder == "the dead"
+    assert files.held_locks() == {"stage": "the dead"}
     time.sleep(3.2)
+    assert files.held_locks() == {}
     with files.lock("stage.lock", "another") as holder:
         assert holder is None
 

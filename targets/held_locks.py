@@ -1,4 +1,4 @@
-"""Which locks of a data directory are held, told without taking any."""
+"""Which locks in a folder are held, told without taking any."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 _HELD = re.compile(r"^\d+: FLOCK .* (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ", re.MULTILINE)
 
 
-def held_locks(data_dir: Path) -> dict[str, str] | None:
+def held_locks(folder: Path) -> dict[str, str] | None:
     """Of each lock that a living process holds what its holder calls itself; None where the system does not tell.
 
     A lock is looked up in what Linux lists: to try it would take it from a run for a moment. A process in another
@@ -22,7 +22,7 @@ def held_locks(data_dir: Path) -> dict[str, str] | None:
         return None
     inodes = {(int(found[2], 16), int(found[3], 16), int(found[4])) for found in _HELD.finditer(listed)}
     held = {}
-    with suppress(OSError), os.scandir(data_dir / "locks") as entries:
+    with suppress(OSError), os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             with suppress(OSError):
                 status = entry.stat(follow_symlinks=False)
