@@ -23,6 +23,7 @@ from support.plain_rows import Model, Touch
 
 MAPPING = "mapping.toml"
 CHANNELS = (*ODD_CHANNELS, "Direct Traffic", "SEA", "a > b", "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe", "\u00a0SEA\u2003")
+PLACEMENTS = (None, "", "A", " A", "b", "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe")
 STARTS = ("2023-09-01", "2023-03-24", "2023-10-27")
 """First days; over the second and third the clocks of Berlin change."""
 
@@ -31,6 +32,7 @@ BEFORE = 2
 
 BERLIN = "Europe/Berlin"
 _SECONDS = st.sampled_from([0, 0, 1, 3600, 43_200, 43_200, 79_200, 86_399]) | st.integers(0, 86_399)
+_PLACEMENT = 'placement = "placement"'
 _CENTS = st.integers(0, 9_999).map(lambda cents: cents / 100)
 
 
@@ -45,6 +47,7 @@ class Visit(NamedTuple):
     cost: float | str | None
     own_cost: float | None
     times: int
+    placement: str | None
 
 
 class Sale(NamedTuple):
@@ -63,6 +66,7 @@ class Spend(NamedTuple):
     day: int
     channel: str
     cost: float | None
+    placement: str | None
 
 
 class Run(NamedTuple):
@@ -76,6 +80,8 @@ class Run(NamedTuple):
     after_previous: bool
     own_costs: bool
     has_spend: bool
+    dimension_of: str
+    """Whose rows a mapping gives a dimension: nobody's, those of sessions, or also those of spend."""
 
     def environment(self, folder: Path) -> dict[str, str]:
         """The variables that say so."""
@@ -159,10 +165,11 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
     cost = st.sampled_from(["absent", None, 0.0]) | _CENTS | _CENTS | _CENTS.map(lambda cents: -cents)
     own = st.none() | _CENTS
     times = st.sampled_from([1, 1, 1, 2])
-    visits = st.lists(st.builds(Visit, user, day, _SECONDS, channel, flags, cost, own, times), max_size=30)
+    placement = st.sampled_from(PLACEMENTS)
+    visits = st.lists(st.builds(Visit, user, day, _SECONDS, channel, flags, cost, own, times, placement), max_size=30)
     revenue = st.just(0.0) | _CENTS | _CENTS | _CENTS.map(lambda cents: -cents)
     sales = st.lists(st.builds(Sale, user, day, _SECONDS, revenue, times), max_size=12)
-    spend = st.lists(st.builds(Spend, day, channel, st.none() | _CENTS), max_size=6)
+    spend = st.lists(st.builds(Spend, day, channel, st.none() | _CENTS, placement), max_size=6)
     run = st.builds(
         Run,
         form=st.sampled_from([None, "text", "seconds", "local"]),
@@ -173,6 +180,7 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
         after_previous=st.booleans(),
         own_costs=st.booleans(),
         has_spend=st.booleans(),
+        dimension_of=st.sampled_from(["nobody", "sessions", "spend"]),
     )
     start, cut = draw(st.sampled_from(STARTS)), draw(st.just(0) | st.just(0) | st.integers(0, days))
     orphans = st.lists(st.none() | _CENTS, max_size=2)
@@ -180,10 +188,10 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
 
 
 _TABLES = {
-    "visits": "visit, customer, cookie, at, day, clock, source, h, c, i, click_cost",
+    "visits": "visit, customer, cookie, at, day, clock, source, h, c, i, click_cost, placement",
     "orders": "id, customer, at, day, clock, amount",
     "clicks": "visit, cost",
-    "ad_spend": "day, source, cost",
+    "ad_spend": "day, source, cost, placement",
 }
 
 
@@ -196,7 +204,11 @@ def write_shop_of(shop: DrawnShop, folder: Path) -> Path:
         user = f"u{visit.user}" if visit.user else None
         cookie = user if number % 2 else None
         names = (f"s{number}", user, when[1], when[2], visit.channel, *visit.flags)
-        row = names if default else (names[0], None if cookie else user, cookie, *when, *names[4:], visit.own_cost)
+        row = (
+            names
+            if default
+            else (names[0], None if cookie else user, cookie, *when, *names[4:], visit.own_cost, visit.placement)
+        )
         # a row with a flag that cannot be read is not known to be identical with another
         visits += [row] * (1 if visit.flags[0] == 7 else visit.times)
         if visit.cost != "absent":
@@ -207,7 +219,7 @@ def write_shop_of(shop: DrawnShop, folder: Path) -> Path:
         of_sale = (when[1], when[2], sale.revenue) if default else (*when, sale.revenue)
         orders += [(f"c{number}", user, *of_sale)] * sale.times
     clicks += [(f"orphan{number}", cost) for number, cost in enumerate(shop.orphans)]
-    spend = [(_times(shop, of.day, 0, zone="UTC")[1], of.channel, of.cost) for of in shop.spend]
+    spend = [(_times(shop, of.day, 0, zone="UTC")[1], of.channel, of.cost, of.placement) for of in shop.spend]
     path = folder / "shop.db"
     with closing(sqlite3.connect(path)) as database, database:
         if default:
@@ -249,10 +261,13 @@ def _mapping(run: Run) -> str:
         *("[sessions]", 'from = "visits"', 'session_id = "visit"', 'user_id = "coalesce(customer, cookie)"'),
         *(f"time = {time}", zone, 'channel_name = "source"', 'holder_engagement = "h"', 'closer_engagement = "c"'),
         'cost = "click_cost"' if run.own_costs else "",
+        "" if run.dimension_of == "nobody" else f"[sessions.dimensions]\n{_PLACEMENT}",
         *("[conversions]", 'from = "orders"', 'conv_id = "id"', 'user_id = "customer"', f"time = {time}", zone),
         f"revenue = {json.dumps('amount')}",
         *("[session_costs]", 'from = "clicks"', 'session_id = "visit"', 'cost = "cost"'),
     ]
     if run.has_spend:
         lines += ["[channel_costs]", 'from = "ad_spend"', 'date = "day"', 'channel_name = "source"', 'cost = "cost"']
+        if run.dimension_of == "spend":
+            lines += ["[channel_costs.dimensions]", _PLACEMENT]
     return "\n".join(lines)

@@ -29,6 +29,7 @@ class Books:
         phases: of each cell initializer, holder, closer; None of a model without.
         credit: of each order the credit of its sessions.
         summary: of each channel the figures of `channel_summary.csv`, without those that follow from others.
+        values: of each dimension the same of each channel and value, without phases.
         total: of all channels the figures that do not follow from the sums of the channels.
         daily: of each channel and conversion date spend, orders, revenue.
         arrived: of each date of the interval the share of its credit that is expected to have arrived.
@@ -47,6 +48,7 @@ class Books:
     unattributed: list[Order]
     sessions_truncated: int
     summary: dict[str, dict[str, float]]
+    values: dict[str, dict[tuple[str, ...], dict[str, float]]]
     total: dict[str, float]
     daily: dict[Cell, list[float]]
     arrived: dict[str, float]
@@ -109,6 +111,7 @@ def plain_report(
         unattributed=unattributed,
         sessions_truncated=truncated,
         summary=_summary({channel for channel, _ in cells}, rows, attributed, new, first, end),
+        values={name: _by_value(name, rows, attributed, new, first, end) for name in rows.dimensions},
         total={
             "influenced_orders": len(attributed),
             "new_customer_orders": sum(of.order.id in new for of in attributed),
@@ -183,6 +186,29 @@ def _summary(
             for phase in PHASES:
                 summary[channel][phase] = fsum(of.phases[phase][place] for of, place, _ in earned)
     return summary
+
+
+def _by_value(
+    dimension: str, rows: Rows, attributed: list[Attributed], new: set[str], first: str, end: str
+) -> dict[tuple[str, ...], dict[str, float]]:
+    place = rows.dimensions.index(dimension)
+    figures: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (name, *heading, date), amounts in rows.spent_of.items():
+        if name == dimension and first <= date < end and amounts:
+            figures[tuple(heading)]["spend"] += amounts
+    for (name, *heading, date), count in rows.visits_of.items():
+        if name == dimension and first <= date < end:
+            figures[tuple(heading)]["sessions"].append(count)
+    for of in attributed:
+        for touch, share in of.shares.items():
+            row = figures[touch.channel, touch.values[place]]
+            row["orders"].append(share)
+            row["revenue"].append(share * of.order.revenue)
+            row["new_customer_orders"].append(share * (of.order.id in new))
+        for heading in {(touch.channel, touch.values[place]) for touch in of.shares}:
+            figures[heading]["influenced_orders"].append(1)
+    names = ("spend", "orders", "revenue", "influenced_orders", "new_customer_orders", "sessions")
+    return {heading: {name: fsum(row[name]) for name in names} for heading, row in figures.items()}
 
 
 def _daily(spent: dict[Cell, float], attributed: list[Attributed]) -> dict[Cell, list[float]]:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Touch:
     channel: str
     holder: bool
     closer: bool
+    values: tuple[str, ...] = ()
+    """Of each dimension."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Rows:
     Attributes:
         spent: the amounts of each channel and date, of sessions and of channels.
         visits: how many sessions each channel and date has.
+        dimensions: their names, as the sessions have them.
+        spent_of: the amounts by dimension, channel, value and date.
+        visits_of: the sessions by dimension, channel, value and date.
         touches: the sessions of each user.
         orders: the good conversions that are no refunds.
         refunds: the date and amount of each.
@@ -78,6 +84,9 @@ class Rows:
 
     spent: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
     visits: Counter[Cell] = field(default_factory=Counter)
+    dimensions: tuple[str, ...] = ()
+    spent_of: dict[tuple[str, ...], list[float]] = field(default_factory=lambda: defaultdict(list))
+    visits_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
     touches: dict[str, list[Touch]] = field(default_factory=lambda: defaultdict(list))
     orders: list[Order] = field(default_factory=list)
     refunds: list[tuple[str, float]] = field(default_factory=list)
@@ -88,19 +97,23 @@ class Rows:
 def read_rows(database: Path, mapping: Path | None = None, *, zone: str = "UTC", refunds: str = "refuse") -> Rows:
     """The rows of a database under a mapping; without one, of the default schema."""
     document = tomllib.loads(mapping.read_text(encoding="utf-8")) if mapping else _DEFAULT
-    rows = Rows()
+    rows = Rows(dimensions=tuple(document["sessions"].get("dimensions", {})))
     with closing(sqlite3.connect(database)) as connection:
         _read_sessions(connection, document, zone, rows)
         _read_conversions(connection, document["conversions"], zone, rows, refunds)
         if "channel_costs" in document:
-            for date, channel, cost in _select(connection, document["channel_costs"], "date", "channel_name", "cost"):
+            section = document["channel_costs"]
+            keys = ("date", "channel_name", "cost", *_values(section, rows.dimensions))
+            for date, channel, cost, *values in _select(connection, section, *keys):
                 rows.spent[clean(channel), date].append(cost or 0.0)
+                for heading in zip(rows.dimensions, repeat(clean(channel)), map(clean, values), repeat(date)):
+                    rows.spent_of[heading].append(cost or 0.0)
     return rows
 
 
-def clean(channel: str) -> str:
-    """The name of a channel without blanks around it, in Unicode's form NFC."""
-    return unicodedata.normalize("NFC", channel.strip(_BLANKS))
+def clean(name: str | None) -> str:
+    """The name of a channel or a value without blanks around it, in Unicode's form NFC."""
+    return unicodedata.normalize("NFC", (name or "").strip(_BLANKS))
 
 
 def date_of(at: int, zone: str) -> str:
@@ -116,9 +129,13 @@ def _read_sessions(connection: sqlite3.Connection, document: dict[str, Any], zon
     if "cost" in section:
         _add_costs(costs, _select(connection, section, "session_id", "cost"))
     seen = set()
-    for row in _select(connection, section, "session_id", "user_id", "channel_name", *_FLAGS, *_times(section)):
+    of_dimensions = _values(section, rows.dimensions)
+    for row in _select(
+        connection, section, "session_id", "user_id", "channel_name", *_FLAGS, *of_dimensions, *_times(section)
+    ):
         session_id, user, channel, *flags = row[:6]
-        at = _instant(row[6:], section)
+        values = tuple(map(clean, row[6 : 6 + len(of_dimensions)]))
+        at = _instant(row[6 + len(of_dimensions) :], section)
         date, cell = date_of(at, zone), (clean(channel), date_of(at, zone))
         if row in seen:
             rows.duplicates["session_sources"].append(date)
@@ -130,11 +147,14 @@ def _read_sessions(connection: sqlite3.Connection, document: dict[str, Any], zon
         well_formed = all((flag or 0) in {0, 1} for flag in flags)
         if well_formed:
             rows.spent[cell] += amounts
+            for heading in zip(rows.dimensions, repeat(cell[0]), values, repeat(date)):
+                rows.spent_of[heading] += amounts
         if not user or not well_formed:
             rows.bad["session_sources"].append((date, 0.0 if well_formed else sum(amounts)))
             continue
         rows.visits[cell] += 1
-        touch = Touch(session_id, date, at, cell[0], holder=flags[0] == 1, closer=flags[1] == 1)
+        rows.visits_of.update(zip(rows.dimensions, repeat(cell[0]), values, repeat(date)))
+        touch = Touch(session_id, date, at, cell[0], flags[0] == 1, flags[1] == 1, values)
         rows.touches[user].append(touch)
 
 
@@ -171,6 +191,11 @@ def _select(connection: sqlite3.Connection, section: dict[str, Any], *keys: str)
     optional = {**dict.fromkeys(_FLAGS, "0"), "goal": "NULL"}
     expressions = [section.get(key, optional.get(key, key)) for key in keys]
     return connection.execute(f"SELECT {', '.join(expressions)} FROM {section['from']}").fetchall()
+
+
+def _values(section: dict[str, Any], dimensions: Iterable[str]) -> list[str]:
+    """The expressions of the dimensions; an input without one has an empty value."""
+    return [section.get("dimensions", {}).get(name, "''") for name in dimensions]
 
 
 def _times(section: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ def assert_files_are(expected: Books, folder: Path) -> None:
     """Every file of a report is what the plain one says, but for bootstrap bounds and dead feeds of costs."""
     _assert_cells(expected, folder)
     _assert_summary(expected, read_report(folder / "channel_summary.csv"))
+    _assert_values(expected, folder)
     daily = {(row["channel_name"], row["conv_date"]): row for row in read_report(folder / "daily.csv")}
     assert [*daily] == sorted(expected.daily)
     for cell, sums in expected.daily.items():
@@ -135,6 +136,18 @@ def _assert_summary(expected: Books, rows: list[dict[str, str]]) -> None:
         for name in names:
             if sums[name] == 0 or abs(sums[name]) > NEXT_TO_NOTHING:
                 same([row[f"{name}_share"]], [_quotient(figures[name], sums[name])], f"{name}_share of {row}")
+
+
+def _assert_values(expected: Books, folder: Path) -> None:
+    of_channels = read_report(folder / "channel_summary.csv")
+    for dimension, values in expected.values.items():
+        *rows, total = read_report(folder / f"{dimension}_summary.csv")
+        assert total == {dimension: "", **of_channels[-1]}
+        assert [(row["channel_name"], row[dimension]) for row in rows] == sorted(values)
+        for row in rows:
+            figures = values[row["channel_name"], row[dimension]]
+            same([row[name] for name in figures], figures.values(), f"{dimension}_summary.csv {row}")
+            _assert_ratios(row, figures["spend"], figures["orders"], figures["revenue"])
 
 
 def _assert_paths(expected: Books, rows: list[dict[str, str]]) -> None:
