@@ -32,8 +32,9 @@ lint: $(INSTALLED_DEV)
 types: $(INSTALLED_DEV)
 	$(BIN)/mypy
 
+# Three at a time on two cores: many tests wait for servers and clocks.
 unit: $(INSTALLED_DEV)
-	$(RUN) python -m pytest -m "not slow" -n 2
+	$(RUN) python -m pytest -m "not slow" -n 3
 
 fast: $(INSTALLED_DEV)  ## the tests of single rooms
 	$(RUN) python -m pytest $(FAST)
