@@ -52,7 +52,7 @@ def report_folder(model: str, goal: str | None) -> str:
 class Report(ReportInputs):
     """Everything: the report files, the result tables (unless it is a trial), and books that balance."""
 
-    version = 4
+    version = 5
     max_rejected_share = setting("max_rejected_share")
     channels = setting("channels")
     dead_feed = setting("dead_feed")

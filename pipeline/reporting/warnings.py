@@ -38,7 +38,8 @@ def warnings_of(
         )
     yield from spellings(channels, channel_name)
     if listed and (unlisted := [name for name in channels if name not in listed]):
-        yield f"{len(unlisted)} channels are not in the CHANNELS file and have no group: {_some(unlisted)}"
+        are, have = ("channel is", "has") if len(unlisted) == 1 else ("channels are", "have")
+        yield f"{len(unlisted)} {are} not in the CHANNELS file and {have} no group: {_some(unlisted)}"
 
 
 def _met(names: Collection[str], channels: Collection[str]) -> bool:
