@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
 from journeys_command import held_up, journeys
-from support.databases import change
+from support.databases import SHOP_INTERVAL, change
 from support.running import Outcome, Workplace
+from support.servers import luigid
 
 CANARY = "canary-90c4"
 
@@ -66,6 +68,20 @@ def test_failure_and_recovery_say_what_log_and_record_say(shop: Workplace) -> No
     written = b"".join(path.read_bytes() for path in shop.files.rglob("*") if path.is_file())
     assert CANARY.encode() not in written
     assert CANARY not in failed.text + succeeded.text
+
+
+def test_last_line_alert_and_dashboard_say_the_same_cause(shop: Workplace, tmp_path: Path) -> None:
+    change(shop.database, "UPDATE session_sources SET event_time = '25:61' WHERE session_id = 'gap-1'")
+    got: list[dict[str, Any]] = []
+    with receiver(got) as url, luigid(tmp_path / "luigid") as server:
+        shop.scheduler = server.options
+        failed = shop.report(SHOP_INTERVAL, ALERT_URLS=url)
+        named = {task["name"]: name for name, task in server.tasks().items() if task["status"] == "DISABLED"}
+        shown = {name: json.loads(server.call("fetch_error", task_id=of)["error"]) for name, of in named.items()}
+    assert failed.code == 30
+    assert [*shown] == ["Sessions"]
+    assert last_message(failed).endswith(f": {shown['Sessions']}")
+    assert [alert["message"].splitlines()[0] for alert in got] == [last_message(failed)]
 
 
 @pytest.mark.parametrize(
