@@ -38,7 +38,7 @@ def assert_report_is_plain(shop: DrawnShop) -> None:
             for interval in dict.fromkeys([whole, *parts]):
                 task = Report(date_interval=interval)
                 assert luigi.build([task], local_scheduler=True, log_level="CRITICAL"), interval
-        reports = {interval: folder / "files" / "report" / shop.run.model / interval for interval in expected}
+        reports = {interval: folder / "files" / shop.run.report_folder / interval for interval in expected}
         for interval, books in expected.items():
             assert_files_are(books, reports[interval])
         assert_tables_are(expected[whole], database)

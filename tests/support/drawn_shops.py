@@ -7,7 +7,6 @@ A new input or setting has four places: what is drawn of it (`Visit`, `Sale` or 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sqlite3
 import zoneinfo
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from support.plain_rows import Model, Touch
 MAPPING = "mapping.toml"
 CHANNELS = (*ODD_CHANNELS, "Direct Traffic", "SEA", "a > b", "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe", "\u00a0SEA\u2003")
 PLACEMENTS = (None, "", "A", " A", "b", "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe")
+GOALS = (None, "", "purchase", "purchase", " purchase", "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe")
 STARTS = ("2023-09-01", "2023-03-24", "2023-10-27")
 """First days; over the second and third the clocks of Berlin change."""
 
@@ -58,6 +58,7 @@ class Sale(NamedTuple):
     second: int
     revenue: float
     times: int
+    goal: str | None
 
 
 class Spend(NamedTuple):
@@ -83,6 +84,19 @@ class Run(NamedTuple):
     dimension_of: str
     """Whose rows a mapping gives a dimension: nobody's, those of sessions, or also those of spend."""
 
+    goal: str | None
+    """The one that is reported, where a mapping names goals; empty for all, None where it names none."""
+
+    @property
+    def wanted(self) -> str | None:
+        """The goal of the report; the default schema has none."""
+        return None if self.form is None else self.goal or None
+
+    @property
+    def report_folder(self) -> str:
+        """Where its reports lie, below the data directory."""
+        return f"report/{self.model}" + (f"/{self.wanted}" if self.wanted else "")
+
     def environment(self, folder: Path) -> dict[str, str]:
         """The variables that say so."""
         return {
@@ -94,6 +108,7 @@ class Run(NamedTuple):
             "SESSION_LOWER_LIMIT_DATE": str(self.lookback_days),
             "MAX_SESSIONS": str(self.max_sessions),
             "AFTER_PREVIOUS_CONVERSION": str(self.after_previous).lower(),
+            "GOAL": self.wanted or "",
             "BAD_ROWS": "set-aside",
             "REFUNDS": "list",
             "NEGATIVE_COST": "net",
@@ -109,6 +124,7 @@ class Run(NamedTuple):
             "max_sessions": self.max_sessions,
             "after_previous": self.after_previous,
             "model": MODELS[self.model],
+            "goal": self.wanted,
         }
 
 
@@ -167,8 +183,9 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
     times = st.sampled_from([1, 1, 1, 2])
     placement = st.sampled_from(PLACEMENTS)
     visits = st.lists(st.builds(Visit, user, day, _SECONDS, channel, flags, cost, own, times, placement), max_size=30)
+    goal = st.sampled_from(GOALS)
     revenue = st.just(0.0) | _CENTS | _CENTS | _CENTS.map(lambda cents: -cents)
-    sales = st.lists(st.builds(Sale, user, day, _SECONDS, revenue, times), max_size=12)
+    sales = st.lists(st.builds(Sale, user, day, _SECONDS, revenue, times, goal), max_size=12)
     spend = st.lists(st.builds(Spend, day, channel, st.none() | _CENTS, placement), max_size=6)
     run = st.builds(
         Run,
@@ -181,6 +198,7 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
         own_costs=st.booleans(),
         has_spend=st.booleans(),
         dimension_of=st.sampled_from(["nobody", "sessions", "spend"]),
+        goal=st.sampled_from([None, None, "", "purchase"]),
     )
     start, cut = draw(st.sampled_from(STARTS)), draw(st.just(0) | st.just(0) | st.integers(0, days))
     orphans = st.lists(st.none() | _CENTS, max_size=2)
@@ -189,7 +207,7 @@ def drawn_shops(draw: st.DrawFn) -> DrawnShop:
 
 _TABLES = {
     "visits": "visit, customer, cookie, at, day, clock, source, h, c, i, click_cost, placement",
-    "orders": "id, customer, at, day, clock, amount",
+    "orders": "id, customer, at, day, clock, amount, kind",
     "clicks": "visit, cost",
     "ad_spend": "day, source, cost, placement",
 }
@@ -216,7 +234,7 @@ def write_shop_of(shop: DrawnShop, folder: Path) -> Path:
     for number, sale in enumerate(shop.sales):
         when = _times(shop, sale.day, sale.second)
         user = f"u{sale.user}" if sale.user else None
-        of_sale = (when[1], when[2], sale.revenue) if default else (*when, sale.revenue)
+        of_sale = (when[1], when[2], sale.revenue) if default else (*when, sale.revenue, sale.goal)
         orders += [(f"c{number}", user, *of_sale)] * sale.times
     clicks += [(f"orphan{number}", cost) for number, cost in enumerate(shop.orphans)]
     spend = [(_times(shop, of.day, 0, zone="UTC")[1], of.channel, of.cost, of.placement) for of in shop.spend]
@@ -263,7 +281,8 @@ def _mapping(run: Run) -> str:
         'cost = "click_cost"' if run.own_costs else "",
         "" if run.dimension_of == "nobody" else f"[sessions.dimensions]\n{_PLACEMENT}",
         *("[conversions]", 'from = "orders"', 'conv_id = "id"', 'user_id = "customer"', f"time = {time}", zone),
-        f"revenue = {json.dumps('amount')}",
+        'revenue = "amount"',
+        "" if run.goal is None else 'goal = "kind"',
         *("[session_costs]", 'from = "clicks"', 'session_id = "visit"', 'cost = "cost"'),
     ]
     if run.has_spend:

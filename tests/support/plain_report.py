@@ -82,9 +82,8 @@ def plain_report(
 ) -> Books:
     """The books of an interval, written `first-end` with the end exclusive, of one goal or all; bad rows are aside."""
     first, end = interval[:10], interval[11:]
-    rows = read_rows(database, mapping, zone=zone, refunds=refunds)
-    new = _first_orders(rows.orders)
-    rows.orders = [order for order in rows.orders if goal in (None, order.goal)]
+    rows = read_rows(database, mapping, zone=zone, refunds=refunds, goal=goal)
+    new = _first_orders(rows.all_orders)
     orders = [order for order in rows.orders if first <= order.date < end]
     attributed: list[Attributed] = []
     truncated = 0
@@ -284,10 +283,11 @@ def _reconciliation(
     revenue = fsum([*(order.revenue for order in orders), *bad])
     lost = fsum([*(order.revenue for order in unattributed), *bad])
     visits = Counter(date for cell in rows.visits for date in [cell[1]] * rows.visits[cell])
+    of_others = sum(first <= date < end for date in rows.left_out)
     dates = [_shifted(first, day) for day in range(_days(first, end))]
     dead = [{"date": date, "feed": "sessions", "reason": "no session at all"} for date in dates if not visits[date]]
     if not orders:
-        reason = "no conversion in the interval"
+        reason = _no_order(rows, first, end)
         dead.append({"date": f"{dates[0]}..{dates[-1]}", "feed": "conversions", "reason": reason})
     return {
         "conversions": len(orders) + len(bad),
@@ -321,7 +321,17 @@ def _reconciliation(
         "dead_feeds": dead,
         "currency": "EUR",
         "api_requests": 0,
+        **({} if rows.goal is None else {"goal": rows.goal, "other_goals": of_others}),
     }
+
+
+def _no_order(rows: Rows, first: str, end: str) -> str:
+    if rows.goal is None:
+        return "no conversion in the interval"
+    there = Counter(order.goal for order in rows.all_orders if first <= order.date < end)
+    names = sorted(there, key=lambda name: (name is None, name or ""))
+    others = ", ".join(f"{'none' if name is None else repr(name)} {there[name]}" for name in names)
+    return f"no conversion of the goal {rows.goal!r} in the interval" + (f" (there are {others})" if others else "")
 
 
 def _shifted(date: str, days: int) -> str:

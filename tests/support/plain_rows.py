@@ -75,8 +75,11 @@ class Rows:
         spent_of: the amounts by dimension, channel, value and date.
         visits_of: the sessions by dimension, channel, value and date.
         touches: the sessions of each user.
-        orders: the good conversions that are no refunds.
-        refunds: the date and amount of each.
+        goal: the one that is asked for, None for all.
+        orders: the good conversions of the goal that are no refunds.
+        all_orders: those of all goals.
+        refunds: the date and amount of each of the goal; bad conversions are also of it alone.
+        left_out: the date of each conversion of another goal or of none, no refund, good or set aside.
         bad: by table the date and the usable amount of each row set aside; a session's amount is what it cost.
         duplicates: by table the date of each identical row that does not count.
 
@@ -88,16 +91,21 @@ class Rows:
     spent_of: dict[tuple[str, ...], list[float]] = field(default_factory=lambda: defaultdict(list))
     visits_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
     touches: dict[str, list[Touch]] = field(default_factory=lambda: defaultdict(list))
+    goal: str | None = None
     orders: list[Order] = field(default_factory=list)
+    all_orders: list[Order] = field(default_factory=list)
     refunds: list[tuple[str, float]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     bad: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
     duplicates: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-def read_rows(database: Path, mapping: Path | None = None, *, zone: str = "UTC", refunds: str = "refuse") -> Rows:
+def read_rows(
+    database: Path, mapping: Path | None, *, zone: str, refunds: str = "refuse", goal: str | None = None
+) -> Rows:
     """The rows of a database under a mapping; without one, of the default schema."""
     document = tomllib.loads(mapping.read_text(encoding="utf-8")) if mapping else _DEFAULT
-    rows = Rows(dimensions=tuple(document["sessions"].get("dimensions", {})))
+    rows = Rows(dimensions=tuple(document["sessions"].get("dimensions", {})), goal=goal)
     with closing(sqlite3.connect(database)) as connection:
         _read_sessions(connection, document, zone, rows)
         _read_conversions(connection, document["conversions"], zone, rows, refunds)
@@ -178,12 +186,17 @@ def _read_conversions(
             rows.duplicates["conversions"].append(date)
             continue
         seen.add(row)
+        order = Order(conv_id, user, at, revenue, date, clean(goal) or None)
+        is_wanted, is_refund = rows.goal in (None, order.goal), revenue < 0 and refunds == "list"
+        if not is_wanted and not (user and is_refund):
+            rows.left_out.append(date)
         if not user:
-            rows.bad["conversions"].append((date, max(revenue, 0.0)))
-        elif revenue < 0 and refunds == "list":
-            rows.refunds.append((date, revenue))
+            rows.bad["conversions"] += [(date, max(revenue, 0.0))] * is_wanted
+        elif is_refund:
+            rows.refunds += [(date, revenue)] * is_wanted
         else:
-            rows.orders.append(Order(conv_id, user, at, revenue, date, goal and clean(goal)))
+            rows.all_orders.append(order)
+            rows.orders += [order] * is_wanted
 
 
 def _select(connection: sqlite3.Connection, section: dict[str, Any], *keys: str) -> list[tuple[Any, ...]]:
