@@ -19,7 +19,7 @@ from support.running import _OURS
 
 from pipeline import Report
 
-EXAMPLES, CAMPAIGN = 30, 2_000
+EXAMPLES, CAMPAIGN = 50, 2_000
 
 
 def assert_report_is_plain(shop: DrawnShop) -> None:
