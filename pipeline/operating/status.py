@@ -36,13 +36,9 @@ def report_in_force(zone: str) -> Report:
     return Report(date_interval=today(zone) - _ONE)
 
 
+@one_listing()
 def look(places: Places, report: Report, now: dt.datetime) -> dict[str, Any]:
     """Everything, JSON-able; what cannot be read is told in `unreadable`."""
-    with one_listing():
-        return _look(places, report, now)
-
-
-def _look(places: Places, report: Report, now: dt.datetime) -> dict[str, Any]:
     unreadable: list[str] = []
     files = places.files()
     stages = _stages(places, report, unreadable)

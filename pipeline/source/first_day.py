@@ -18,6 +18,7 @@ from targets.fingerprint import Stamp, fingerprint
 _NOTE = "locks/first-session-day.json"
 
 _known: dict[Hashable, dt.date | None] = {}
+"""The day by the source's version as it is now, and by the one that others have written, of which the note tells."""
 
 
 def first_day_of_sessions(source: Source, places: Places) -> dt.date | None:
@@ -28,13 +29,14 @@ def first_day_of_sessions(source: Source, places: Places) -> dt.date | None:
     now = source.version()
     if now not in _known:
         version = fingerprint({"source": source_version(places), "mapping": source.mapping.digest, "zone": source.zone})
-        noted = _noted(places.files())
+        files = places.files()
+        noted = _noted(files)
         before = {**noted, **_known}
         day = before[version] if version in before else _asked(source)
         _known.clear()
         _known.update({now: day, version: day})
         if version not in noted:
-            _note(places.files(), version, day)
+            _note(files, version, day)
     return _known[now]
 
 
@@ -57,6 +59,6 @@ def _noted(files: Files) -> dict[Hashable, dt.date | None]:
 
 
 def _note(files: Files, version: str, day: dt.date | None) -> None:
-    with suppress(OSError, UnwritableTargetError):  # the stage that writes next says so
+    with suppress(UnwritableTargetError):  # the stage that writes next says so
         if files.version(RECORD) is not None:
             files.write(_NOTE, Stamp(version, day.isoformat() if day else "").to_json(), private=True)

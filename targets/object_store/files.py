@@ -153,14 +153,10 @@ class ObjectFiles:
 
     def held_locks(self) -> dict[str, str] | None:
         """As the lock objects say: that of a process of this machine that has ended is free, others expire."""
-        locks = [name for name in self.below("locks") if name.endswith(_LOCK)]
-        found = zip(locks, at_once(self._get_if_there, locks), strict=True)
-        holders = {name: holder_of(lock) for name, lock in found if lock is not None}
-        return {
-            name.removeprefix("locks/").removesuffix(_LOCK): holder
-            for name, holder in holders.items()
-            if holder is not None
-        }
+        names = [name for name in self.names("locks") if name.endswith(_LOCK)]
+        locks = at_once(lambda name: self._get_if_there(f"locks/{name}"), names)
+        found = {name: lock and holder_of(lock) for name, lock in zip(names, locks, strict=True)}
+        return {name.removesuffix(_LOCK): holder for name, holder in found.items() if holder is not None}
 
     def sizes(self) -> dict[str, int]:
         """The bytes of each folder directly below the prefix."""

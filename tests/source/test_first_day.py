@@ -107,7 +107,5 @@ def test_nothing_is_written_into_a_data_directory_that_is_no_sources_yet(ask: As
 
 
 def test_a_data_directory_that_cannot_be_written_is_no_hindrance(ask: Ask, data: Path) -> None:
-    (data / RECORD).unlink()
-    data.rmdir()
-    data.write_text("a file where a folder should be")
+    (data / NOTE.parent).write_text("a file where a folder should be")
     assert ask() == DAY

@@ -118,9 +118,9 @@ def test_a_lock_is_held_by_one(files: ObjectFiles) -> None:
 
 def test_held_locks_and_sizes_are_told(files: ObjectFiles) -> None:
     assert (files.held_locks(), files.sizes()) == ({}, {})
-    with files.lock("a/stage.lock", "the holder"):
+    with files.lock("stage.lock", "the holder"):
         files.write("locks/first-session-day.json", b"{}")
-        assert files.held_locks() == {"a/stage": "the holder"}
+        assert files.held_locks() == {"stage": "the holder"}
         files.write("days/1.txt", b"123")
         files.write("days/deeper/2.txt", b"45")
         files.write("beside.txt", b"6")
